@@ -1,0 +1,51 @@
+-- All grants, on one page. Everything is taken from PUBLIC, then given by role.
+
+revoke all on all functions in schema kakunin from public;
+revoke all on all tables in schema kakunin from public;
+revoke all on schema kakunin from public;
+
+-- Anyone may name our objects; what they may do with them is said below.
+grant usage on schema kakunin to public;
+
+-- Anyone may ask about bytes that they hold: pure functions of their arguments.
+grant execute on function
+    kakunin.check_path(bytea, bytea[], timestamptz, bytea[], bytea[]),
+    kakunin.check_certificate(bytea, bytea[], timestamptz, bytea[], bytea[]),
+    kakunin.verify_signature(text, bytea, bytea, bytea),
+    kakunin.pem_decode(text),
+    kakunin.pem_encode(bytea, text),
+    kakunin.normalize_serial(text),
+    kakunin.model_hash(bytea),
+    kakunin.model_hash_json(jsonb)
+to public;
+
+-- Anyone may try to prove who they are, give that up, and pin the role: a gateway's roles are the operator's own.
+grant execute on function
+    kakunin.session_challenge(),
+    kakunin.proof_audience(),
+    kakunin.bind_session(text),
+    kakunin.bind_transaction(text),
+    kakunin.unbind_session(),
+    kakunin.current_binding(),
+    kakunin.pre_request(),
+    kakunin.lock_role()
+to public;
+
+-- Writing policies needs ownership of the table anyway.
+grant execute on function kakunin.protect_table(regclass, name, text, boolean, boolean) to public;
+
+-- An agent may ask about a certificate whose serial number it was given.
+grant execute on function kakunin.verify_certificate(text) to kakunin_agent, kakunin_auditor, kakunin_admin;
+
+-- An auditor reads everything and changes nothing.
+grant select on kakunin.trust_anchor, kakunin.certificate, kakunin.revocation to kakunin_auditor, kakunin_admin;
+grant execute on function kakunin.doctor(), kakunin.used_proofs() to kakunin_auditor, kakunin_admin;
+
+-- An administrator decides who is trusted, through functions that check what they write.
+grant execute on function
+    kakunin.add_trust_anchor(bytea, text),
+    kakunin.remove_trust_anchor(bytea),
+    kakunin.import_certificate(bytea, bytea[], text, text, text, boolean),
+    kakunin.revoke_certificate(text, text, text, bytea),
+    kakunin.revoke_issuer(bytea, text, text)
+to kakunin_admin;

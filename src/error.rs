@@ -1,0 +1,34 @@
+//! The one table from the core's reasons to PostgreSQL's errors.
+
+use kakunin_core::{Class, Reason};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// What a face function returns: its value, or a refusal in PostgreSQL's words.
+pub type Result<T> = std::result::Result<T, ErrorReport>;
+
+/// A core refusal as an error report: message, DETAIL that starts with the slug, HINT.
+pub fn report(reason: Reason) -> ErrorReport {
+    let code = sqlstate(reason.class());
+    let report = ErrorReport::new(code, reason.message(), "kakunin").set_detail(format!(
+        "{}: {}",
+        reason.slug(),
+        reason.detail()
+    ));
+    match reason.hint() {
+        "" => report,
+        hint => report.set_hint(hint),
+    }
+}
+
+fn sqlstate(class: Class) -> PgSqlErrorCode {
+    match class {
+        Class::IdentityNotProven => PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        Class::ActRefused => PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        Class::UndecodableBytes => PgSqlErrorCode::ERRCODE_INVALID_BINARY_REPRESENTATION,
+        Class::UndecodableText => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+        Class::ArgumentOutOfRange => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        Class::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        Class::Full => PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+    }
+}

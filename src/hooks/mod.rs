@@ -1,0 +1,17 @@
+//! Where PostgreSQL calls us. Each file saves the previous hook, calls it on every path, and hands the case to a
+//! face function by name.
+
+pub mod binding;
+mod failure;
+mod light;
+pub mod peer;
+mod planner;
+pub mod transaction;
+
+/// Installs everything; called once from `_PG_init`.
+pub fn install() {
+    binding::define();
+    failure::install();
+    planner::install();
+    transaction::install();
+}

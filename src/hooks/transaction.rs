@@ -1,0 +1,73 @@
+//! The ends of transactions, and the role lock that lasts until one.
+
+use crate::{registry, session};
+use pgrx::prelude::*;
+use std::cell::Cell;
+
+/// Fixes the current role until the transaction ends: SET ROLE, RESET ROLE, SET SESSION AUTHORIZATION and
+/// set_config('role', …) are refused by PostgreSQL itself from here on (SECURITY_LOCAL_USERID_CHANGE). A rollback
+/// to an older savepoint, and the return of a SECURITY DEFINER function that called this, undo it.
+pub fn lock_role() {
+    let (user, context) = security_context();
+    if context & LOCAL_USERID_CHANGE == 0 {
+        set_security_context(user, context | LOCAL_USERID_CHANGE);
+        ROLE_LOCKED.set(true);
+    }
+}
+
+/// Registers the callbacks; called once from `_PG_init`.
+pub fn install() {
+    // SAFETY: registered once per process, and the library is never unloaded.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(on_end), std::ptr::null_mut());
+    }
+}
+
+/// Commit and prepare leave the security context alone (abort restores it), so the lock is taken back here. Only
+/// the bit: the user stays whoever it is now.
+fn unlock_role() {
+    if ROLE_LOCKED.replace(false) {
+        let (user, context) = security_context();
+        set_security_context(user, context & !LOCAL_USERID_CHANGE);
+    }
+}
+
+// Nothing but PRE_PREPARE may raise an error here: after a commit that would take the server down.
+#[pg_guard]
+unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *mut core::ffi::c_void) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => registry::before_prepare(),
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
+            unlock_role();
+            registry::at_commit();
+            session::at_commit();
+        }
+        pg_sys::XactEvent::XACT_EVENT_PREPARE => {
+            unlock_role();
+            session::at_commit();
+        }
+        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+            ROLE_LOCKED.set(false);
+            registry::at_abort();
+            session::at_abort(super::failure::take_retryable());
+        }
+        _ => {}
+    }
+}
+
+fn security_context() -> (pg_sys::Oid, i32) {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: writes to the two locals.
+    unsafe { pg_sys::GetUserIdAndSecContext(&mut user, &mut context) };
+    (user, context)
+}
+
+fn set_security_context(user: pg_sys::Oid, context: i32) {
+    // SAFETY: both values come from `security_context`, with one documented bit changed.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+}
+
+thread_local! {
+    static ROLE_LOCKED: Cell<bool> = const { Cell::new(false) };
+}
+const LOCAL_USERID_CHANGE: i32 = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;

@@ -1,0 +1,366 @@
+//! Who this session is: binding it, and reading the binding.
+
+use crate::certificate::{Verdict, jsonb, timestamp};
+use crate::chain::{self, Verified};
+use crate::error::{self, Result};
+use crate::hooks::binding::{self as setting, Lifetime};
+use crate::hooks::{peer, transaction};
+use crate::{catalog, config, gateway, shmem};
+use kakunin_core::certificate::signature::{self, Algorithm};
+use kakunin_core::certificate::{Certificate, serial};
+use kakunin_core::session::binding::{Binding, Source, admit_bind};
+use kakunin_core::session::proof::{Expectation, Proof};
+use kakunin_core::{Reason, UnixTime, limits};
+use pgrx::prelude::*;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+/// A fresh nonce for a proof. Open for 60 s or until it is used; a second call replaces the first.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn session_challenge() -> Result<String> {
+    shmem::area().map_err(error::report)?;
+    let nonce = random_text();
+    let open_until = shmem::now().plus_seconds(limits::CHALLENGE_SECONDS_MAX);
+    CHALLENGE.set(Some((nonce.clone(), open_until)));
+    Ok(nonce)
+}
+
+/// The audience that a proof for this database names.
+#[pg_extern(schema = "kakunin", stable, parallel_restricted)]
+fn proof_audience() -> String {
+    audience()
+}
+
+/// Binds until the transaction ends. Without a proof, the connection's TLS client certificate is used.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn bind_transaction(proof: default!(Option<&str>, "NULL")) -> Result<()> {
+    bind(proof, Lifetime::Transaction).map_err(error::report)
+}
+
+/// Binds until the session ends, `unbind_session()`, or a reset. For direct connections.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn bind_session(proof: default!(Option<&str>, "NULL")) -> Result<()> {
+    let user = session_user();
+    if config::is_trusted_gateway(&user) || !config::session_binding_allowed() {
+        return Err(error::report(Reason::SessionBindingRefused { role: user }));
+    }
+    bind(proof, Lifetime::Session).map_err(error::report)
+}
+
+/// Ends the binding, from here on in this session. Another identity needs another transaction.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn unbind_session() {
+    setting::assign("", Lifetime::Session);
+}
+
+/// Fixes the current role until the transaction ends.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn lock_role() {
+    transaction::lock_role();
+}
+
+/// What the session is bound to, or NULL.
+#[pg_extern(schema = "kakunin", stable, parallel_restricted)]
+fn current_binding() -> Option<pgrx::composite_type!('static, "kakunin.session_binding")> {
+    let binding = live()?;
+    let mut row = Verdict::new("kakunin.session_binding");
+    row.set("source", Some(binding.source.as_str()));
+    row.set("serial", Some(binding.serial.clone()));
+    row.set("fingerprint", Some(binding.fingerprint.to_vec()));
+    row.set("agent_id", Some(binding.agent_id.clone()));
+    row.set("tenant_id", binding.tenant_id.clone());
+    row.set("model_hash", binding.model_hash.clone());
+    row.set("scope", binding.scope.as_deref().and_then(jsonb));
+    row.set("not_before", timestamp(binding.not_before));
+    row.set("not_after", timestamp(binding.not_after));
+    row.set("bound_at", timestamp(binding.bound_at));
+    row.set("session_scoped", Some(binding.session_scoped));
+    Some(row.0)
+}
+
+/// Proofs that shared memory remembers now, and how many it can.
+#[pg_extern(schema = "kakunin", volatile, parallel_restricted)]
+fn used_proofs() -> Result<TableIterator<'static, (name!(live, i64), name!(capacity, i64))>> {
+    let (live, capacity) = shmem::area().map_err(error::report)?.used_proofs(shmem::now());
+    Ok(TableIterator::once((live as i64, capacity as i64)))
+}
+
+/// For PostgREST's `db-pre-request`: binds what the request proves, and locks the role in any case.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
+fn pre_request() -> Result<()> {
+    transaction::lock_role();
+    if REQUEST_SEEN.replace(true) {
+        return Err(error::report(Reason::RequestAlreadySeen));
+    }
+    pre_request_binding().map_err(error::report)
+}
+
+fn pre_request_binding() -> std::result::Result<(), Reason> {
+    if let Some(proof) = gateway::proof_header()? {
+        return bind(Some(&proof), Lifetime::Transaction);
+    }
+    let user = session_user();
+    if !config::is_trusted_gateway(&user) {
+        return Ok(());
+    }
+    shmem::area()?;
+    let now = shmem::now();
+    let Some(claimed) = gateway::claimed_serial(now)? else { return Ok(()) };
+    let fingerprint = match catalog::fingerprint_of_serial(&claimed) {
+        catalog::Lookup::One(fingerprint) => fingerprint,
+        catalog::Lookup::None => return Err(Reason::CertificateUnknown),
+        catalog::Lookup::Many => return Err(Reason::SerialAmbiguous { serial: claimed }),
+    };
+    let verified = chain::verify(&fingerprint, now)?;
+    store(&verified, Source::Gateway, now, Lifetime::Transaction)
+}
+
+fn bind(proof: Option<&str>, lifetime: Lifetime) -> std::result::Result<(), Reason> {
+    let area = shmem::area()?;
+    let now = shmem::now();
+    match proof {
+        Some(proof) => {
+            let verified = prove(area, proof, now)?;
+            store(&verified, Source::Proof, now, lifetime)
+        }
+        None => {
+            let fingerprint = peer_fingerprint().ok_or(Reason::NoClientCertificate)?;
+            let verified = chain::verify(&fingerprint, now)?;
+            store(&verified, Source::Tls, now, lifetime)
+        }
+    }
+}
+
+/// Checks a proof down to its single use, which is spent here even if the bind is refused later.
+fn prove(area: shmem::Area, text: &str, now: UnixTime) -> std::result::Result<Rc<Verified>, Reason> {
+    let proof = Proof::parse(text)?;
+    let challenge = open_challenge(now);
+    let request = gateway::request();
+    let prefix = config::http_path_prefix();
+    let prefixes = [prefix.as_str()];
+    let role = outer_role_name();
+    proof.check(&Expectation {
+        audience: &audience(),
+        now,
+        clock_skew_seconds: config::clock_skew_seconds(),
+        server_started: area.started(),
+        request: request.as_ref().map(|request| request.as_expected(&prefixes)),
+        challenge: challenge.as_deref(),
+        role: Some(&role),
+    })?;
+    let verified = chain::verify(&proof.certificate_fingerprint(), now)?;
+    if serial::normalize(proof.serial()).as_deref() != Ok(verified.serial.as_str()) {
+        return Err(Reason::ProofSerialWrong);
+    }
+    signature::verify(jws_algorithm(proof.algorithm())?, &verified.spki, proof.signing_input(), proof.signature())
+        .map_err(|_| Reason::ProofSignatureInvalid)?;
+    spend(area, &proof, now)?;
+    Ok(verified)
+}
+
+/// JOSE writes ECDSA signatures in their fixed-size form (RFC 7518 section 3.4).
+fn jws_algorithm(name: &str) -> std::result::Result<Algorithm, Reason> {
+    match name {
+        "ES256" => Ok(Algorithm::ES256P1363),
+        "ES384" => Ok(Algorithm::ES384P1363),
+        other => other.parse().map_err(|_| Reason::ProofAlgorithmRefused),
+    }
+}
+
+fn spend(area: shmem::Area, proof: &Proof, now: UnixTime) -> std::result::Result<(), Reason> {
+    let id = proof.use_id();
+    let may_retry = RETRYABLE.with_borrow(|ids| ids.contains(&id));
+    area.admit_proof(id, proof.expires_at(), now, owner(), may_retry)?;
+    if proof.nonce().is_some() {
+        CHALLENGE.set(None);
+    }
+    SPENT.with_borrow_mut(|ids| ids.push(id));
+    Ok(())
+}
+
+fn store(verified: &Verified, source: Source, now: UnixTime, lifetime: Lifetime) -> std::result::Result<(), Reason> {
+    refuse_contradiction(verified)?;
+    let binding = Binding {
+        source,
+        serial: verified.serial.clone(),
+        fingerprint: verified.fingerprint,
+        agent_id: verified.agent_id.clone(),
+        tenant_id: verified.tenant_id.clone(),
+        issuer_fingerprints: verified.issuers.clone(),
+        not_before: verified.not_before,
+        not_after: verified.not_after,
+        role: outer_role().to_u32(),
+        scope: verified.scope.clone(),
+        model_hash: verified.model_hash.clone(),
+        bound_at: now,
+        session_scoped: lifetime == Lifetime::Session,
+    };
+    admit_bind(stored().as_deref(), IDENTITY_SEEN.get(), &binding)?;
+    IDENTITY_SEEN.set(Some(binding.fingerprint));
+    setting::assign(&binding.encode(), lifetime);
+    transaction::lock_role();
+    Ok(())
+}
+
+/// A connection whose own TLS certificate is a registered agent's cannot act as another one. The certificate of a
+/// proxy is registered as nobody's, and contradicts nothing.
+fn refuse_contradiction(verified: &Verified) -> std::result::Result<(), Reason> {
+    match peer_fingerprint() {
+        Some(peer) if peer != verified.fingerprint && catalog::certificate(&peer).is_some() => {
+            Err(Reason::TlsIdentityMismatch)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the session is bound to, as stored: also when it no longer counts.
+pub fn stored() -> Option<Rc<Binding>> {
+    let generation = setting::generation();
+    READING.with_borrow_mut(|reading| {
+        if reading.generation != generation {
+            let binding = setting::value().and_then(|value| Binding::decode(value.to_str().ok()?).ok());
+            *reading = Reading { generation, binding: binding.map(Rc::new), trusted_at: None };
+        }
+        reading.binding.clone()
+    })
+}
+
+/// The binding, if it counts right now: same role, inside its validity, nothing in its path revoked. What every
+/// policy function reads. Never raises an error of ours: doubt means unbound.
+pub fn live() -> Option<Rc<Binding>> {
+    let binding = stored()?;
+    if binding.role != outer_role().to_u32() || !binding.alive_at(shmem::now()) {
+        return None;
+    }
+    let moment = Moment::now()?;
+    if READING.with_borrow(|reading| reading.trusted_at) != Some(moment) {
+        if !chain::is_trusted(&binding.fingerprint, &binding.issuer_fingerprints) {
+            return None;
+        }
+        READING.with_borrow_mut(|reading| reading.trusted_at = Some(moment));
+    }
+    IDENTITY_SEEN.set(Some(binding.fingerprint));
+    Some(binding)
+}
+
+/// A point after which trust may have changed: the epoch on a primary, the replayed WAL position on a standby.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Epoch(u64),
+    Replayed(u64),
+}
+
+impl Moment {
+    /// Taken before the tables are read, so that a change in between is noticed next time.
+    fn now() -> Option<Self> {
+        // SAFETY: both read shared state of the server and raise no error.
+        unsafe {
+            if pg_sys::RecoveryInProgress() {
+                Some(Self::Replayed(pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut())))
+            } else {
+                shmem::area().ok().map(|area| Self::Epoch(area.epoch()))
+            }
+        }
+    }
+}
+
+struct Reading {
+    generation: u64,
+    binding: Option<Rc<Binding>>,
+    trusted_at: Option<Moment>,
+}
+
+/// Called when a transaction has committed or was prepared.
+pub fn at_commit() {
+    SPENT.with_borrow_mut(Vec::clear);
+    RETRYABLE.with_borrow_mut(Vec::clear);
+    IDENTITY_SEEN.set(None);
+    REQUEST_SEEN.set(false);
+}
+
+/// Called when a transaction was aborted. After a serialization failure or a deadlock, and only then, the proofs
+/// it spent may be presented again by this backend in its next transaction.
+pub fn at_abort(retryable: bool) {
+    SPENT.with_borrow_mut(|spent| {
+        RETRYABLE.with_borrow_mut(|ids| {
+            ids.clear();
+            if retryable {
+                ids.append(spent);
+            }
+        });
+        spent.clear();
+    });
+    IDENTITY_SEEN.set(None);
+    REQUEST_SEEN.set(false);
+}
+
+fn open_challenge(now: UnixTime) -> Option<String> {
+    CHALLENGE
+        .with_borrow(|challenge| challenge.as_ref().filter(|(_, until)| now <= *until).map(|(nonce, _)| nonce.clone()))
+}
+
+fn peer_fingerprint() -> Option<[u8; 32]> {
+    PEER.with(|peer_once| *peer_once.get_or_init(|| Some(Certificate::parse(&peer::certificate()?).ok()?.fingerprint)))
+}
+
+fn audience() -> String {
+    AUDIENCE.with(|once| {
+        once.get_or_init(|| {
+            // SAFETY: reads the control file's copy in memory, and the name of the database we are connected to.
+            let (system, database) = unsafe {
+                let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+                (pg_sys::GetSystemIdentifier(), std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
+            };
+            format!("kakunin:{system}/{database}")
+        })
+        .clone()
+    })
+}
+
+/// Distinguishes this backend from every other, also from a later one with the same process id.
+fn owner() -> u64 {
+    // SAFETY: plain reads of variables set at backend start.
+    unsafe { (pg_sys::MyProcPid as u64) << 32 ^ pg_sys::MyStartTimestamp as u64 }
+}
+
+fn outer_role() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::GetOuterUserId() }
+}
+
+fn outer_role_name() -> String {
+    role_name(outer_role())
+}
+
+fn session_user() -> String {
+    // SAFETY: reads a variable of this backend.
+    role_name(unsafe { pg_sys::GetSessionUserId() })
+}
+
+fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: with noerr set, an unknown role gives NULL.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() { String::new() } else { std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+fn random_text() -> String {
+    let mut bytes = [0u8; 24];
+    // SAFETY: fills exactly the buffer that is passed.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
+        pgrx::error!("could not generate random bytes");
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+thread_local! {
+    static CHALLENGE: RefCell<Option<(String, UnixTime)>> = const { RefCell::new(None) };
+    static SPENT: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    static RETRYABLE: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    static IDENTITY_SEEN: Cell<Option<[u8; 32]>> = const { Cell::new(None) };
+    static REQUEST_SEEN: Cell<bool> = const { Cell::new(false) };
+    static PEER: OnceCell<Option<[u8; 32]>> = const { OnceCell::new() };
+    static AUDIENCE: OnceCell<String> = const { OnceCell::new() };
+    static READING: RefCell<Reading> = const { RefCell::new(Reading { generation: u64::MAX, binding: None, trusted_at: None }) };
+}
