@@ -1,0 +1,83 @@
+#!/bin/bash
+# Measures what the extension costs, on a private cluster: a table, report.json and report.svg in target/bench.
+# docs/benchmarks.md explains the rows.
+#
+#   make bench            all of it, a few minutes
+#   QUICK=1 make bench    a small table and few rounds, to see that it runs: its figures mean little
+#
+# Settings, from the environment: ROWS of the table (1000000), ROUNDS (15), SLOW_ROUNDS of the cases that cost many
+# times more (3), BINDS a round (2000), CHECKS of a signature a round (20000), CALLS of the memory test (1000000).
+# shellcheck disable=SC2154
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# The longest statement is a million signature checks.
+answer_seconds_max=300
+source scripts/session.sh
+source bench/measure.sh
+
+main() {
+    if [[ -n ${QUICK:-} ]]; then
+        : "${ROWS:=100000}" "${ROUNDS:=3}" "${SLOW_ROUNDS:=1}" "${BINDS:=500}" "${CHECKS:=5000}" "${CALLS:=50000}"
+    fi
+    : "${ROWS:=1000000}" "${ROUNDS:=15}" "${SLOW_ROUNDS:=3}" "${BINDS:=2000}" "${CHECKS:=20000}" "${CALLS:=1000000}"
+
+    private_postgres
+    work=$(mktemp -d)
+    trap finish EXIT
+    directory=$target/bench
+    results=$directory/results.tsv
+    pki=$work/pki
+    mkdir -p "$directory"
+    : >"$results"
+
+    stage "compile the benchmark's own program" "${CARGO:-cargo}" build --quiet --release -p kakunin-bench
+    helper=$target/release/kakunin-bench
+    stage "make certificates" bench/pki.sh "$pki"
+    stage "start a cluster" start_cluster
+    stage "load $ROWS rows" load
+    stage "row-level security, $ROUNDS rounds" measure_policies
+    stage "binds and signatures, $ROUNDS rounds" measure_binds
+    stage "memory over $CALLS calls" measure_memory
+    printf '\n'
+    "$helper" report "$directory"
+    printf '%s\n' "also in ${directory#"$root"/}/report.json and report.svg"
+}
+
+finish() {
+    local status=$?
+    close_sessions
+    scripts/cluster.sh remove bench
+    exit $status
+}
+
+start_cluster() {
+    scripts/cluster.sh remove bench
+    # All in memory and nothing in the background, so that only the statements that are measured cost anything.
+    scripts/cluster.sh start bench -c shared_buffers=1GB -c fsync=off -c autovacuum=off -c max_wal_size=8GB \
+        -c jit=off -c max_parallel_workers_per_gather=0 -c kakunin.used_proofs_max=1048576
+    connect_to bench
+    psql -X -q -d postgres -c 'create database bench'
+    open_session admin postgres -d bench
+    ask admin "create extension kakunin;"
+}
+
+load() {
+    local name
+    serial=$(openssl x509 -in "$pki/rsa.pem" -noout -serial | cut -d= -f2)
+    psql -X -q -d bench -v rows="$ROWS" -v agents=1000 -v serial="$serial" -f bench/setup.sql >/dev/null
+    for name in root tenant rsa p256; do
+        ask admin "\\set $name \`cat $(printf '%q' "$pki/$name.pem")\`"
+    done
+    ask admin "select kakunin.add_trust_anchor((kakunin.pem_decode(:'root'))[1]);"
+    for name in rsa p256; do
+        value admin "(kakunin.import_certificate((kakunin.pem_decode(:'$name'))[1], kakunin.pem_decode(:'tenant'))).valid"
+        [[ $output == t ]] || give_up "certificate $name was not imported: $output"
+    done
+    value admin "kakunin.proof_audience()"
+    audience=$output
+    fact server "PostgreSQL $(psql -X -At -d bench -c 'show server_version' | cut -d' ' -f1)"
+    fact rows "$ROWS"
+    fact rounds "$ROUNDS"
+}
+
+main "$@"
