@@ -1,4 +1,4 @@
-//! Which error ended the transaction. A gateway that reruns a transaction after a serialization failure presents
+//! Which error ended the transaction, if one did. A gateway that reruns a transaction after a serialization failure presents
 //! the same proof again, and that one case must be told from every other abort.
 
 use pgrx::prelude::*;
@@ -24,7 +24,10 @@ unsafe extern "C-unwind" fn on_log(report: *mut pg_sys::ErrorData) {
     unsafe {
         if (*report).elevel >= PgLogLevel::ERROR as i32 {
             let code = (*report).sqlerrcode;
-            RETRYABLE.set(code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED);
+            // Statements after the failure are refused with an error of their own, which says nothing new.
+            if code != IN_FAILED_TRANSACTION {
+                RETRYABLE.set(code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED);
+            }
         }
         if let Some(previous) = PREVIOUS {
             previous(report);
@@ -36,5 +39,6 @@ thread_local! {
     static RETRYABLE: Cell<bool> = const { Cell::new(false) };
 }
 static mut PREVIOUS: pg_sys::emit_log_hook_type = None;
+const IN_FAILED_TRANSACTION: i32 = PgSqlErrorCode::ERRCODE_IN_FAILED_SQL_TRANSACTION as i32;
 const SERIALIZATION_FAILURE: i32 = PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE as i32;
 const DEADLOCK_DETECTED: i32 = PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED as i32;

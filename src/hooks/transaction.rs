@@ -1,5 +1,6 @@
 //! The ends of transactions, and the role lock that lasts until one.
 
+use super::failure;
 use crate::{registry, session};
 use pgrx::prelude::*;
 use std::cell::Cell;
@@ -20,6 +21,7 @@ pub fn install() {
     // SAFETY: registered once per process, and the library is never unloaded.
     unsafe {
         pg_sys::RegisterXactCallback(Some(on_end), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(on_subtransaction), std::ptr::null_mut());
     }
 }
 
@@ -39,19 +41,34 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => registry::before_prepare(),
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             unlock_role();
+            failure::take_retryable();
             registry::at_commit();
             session::at_commit();
         }
         pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             unlock_role();
+            failure::take_retryable();
             session::at_commit();
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             ROLE_LOCKED.set(false);
             registry::at_abort();
-            session::at_abort(super::failure::take_retryable());
+            session::at_abort(failure::take_retryable());
         }
         _ => {}
+    }
+}
+
+/// A savepoint that is set, or rolled back to (which sets it anew): an error before it was recovered from.
+#[pg_guard]
+unsafe extern "C-unwind" fn on_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut core::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB {
+        failure::take_retryable();
     }
 }
 

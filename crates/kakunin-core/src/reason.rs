@@ -138,7 +138,7 @@ reasons! {
         "proof is too large", "It has {bytes} bytes, at most {max} are read.", "";
     /// The facts of a malformed proof are fixed sentences, so that no byte of it can reach an error text.
     ProofMalformed { what: &'static str } => IdentityNotProven, "proof_malformed",
-        "proof cannot be decoded", "{what}.", "docs/session.md shows what a proof is made of.";
+        "proof cannot be decoded", "{what}.", "docs/spec/proof.md shows what a proof is made of.";
     ProofTypeWrong => IdentityNotProven, "proof_type_wrong",
         "token is not a proof", "Its typ is not kakunin-proof+jwt.", "A token made for something else proves nothing here; sign one with that typ.";
     ProofAlgorithmRefused => IdentityNotProven, "proof_algorithm_refused",

@@ -19,6 +19,8 @@ pub(super) struct Crl<'a> {
     /// The issuing distribution point's value; lists with an equal one have the same scope.
     pub(super) scope: Option<&'a [u8]>,
     pub(super) point: Option<IssuingPoint>,
+    /// Whether it lists only what changed since another list (section 5.2.4).
+    pub(super) is_delta: bool,
     /// Why the list may not be used to tell a status, although it is well formed.
     pub(super) unusable: Option<&'static str>,
     revoked: &'a [u8],
@@ -43,9 +45,7 @@ impl<'a> Crl<'a> {
     /// [`Reason::CrlMalformed`], also for one above 16 MiB.
     pub(super) fn parse(der: &'a [u8]) -> Result<Self, Reason> {
         if der.len() > CRL_BYTES_MAX {
-            return Err(Reason::CrlMalformed {
-                what: format!("It has {} bytes, at most {CRL_BYTES_MAX} are read", der.len()),
-            });
+            return Err(Reason::CrlMalformed { what: format!("It has {} bytes, at most {CRL_BYTES_MAX} are read", der.len()) });
         }
         Self::read(der).map_err(|fault| Reason::CrlMalformed { what: sentence(fault) })
     }
@@ -76,6 +76,7 @@ impl<'a> Crl<'a> {
             number: &[],
             scope: None,
             point: None,
+            is_delta: false,
             unusable: None,
             revoked,
             tbs: outer.tbs.whole,
@@ -108,7 +109,7 @@ impl<'a> Crl<'a> {
                     self.read_issuing_point(extension.value)?;
                 }
                 AUTHORITY_KEY_ID => authority_key_id(extension.value).map(drop)?,
-                DELTA_INDICATOR => self.unusable = Some("it is a delta CRL"),
+                DELTA_INDICATOR => self.is_delta = true,
                 _ if extension.critical => self.unusable = Some("it has an unknown critical extension"),
                 _ => {}
             }
@@ -167,8 +168,9 @@ impl<'a> Crl<'a> {
                         reasons += 1;
                         let code = der::only(extension.value, der::ENUMERATED, "a reason is no ENUMERATED")?;
                         // 7 is unused and 8, removeFromCRL, belongs to delta CRLs (section 5.3.1).
-                        if reasons > 1 || !matches!(code, [0..=6 | 9 | 10]) {
-                            return Err(Fault("an entry has a reason that a complete CRL cannot have"));
+                        let is_possible = matches!(code, [0..=6 | 9 | 10]) || (self.is_delta && code == [8]);
+                        if reasons > 1 || !is_possible {
+                            return Err(Fault("an entry has a reason that it cannot have"));
                         }
                     }
                     INVALIDITY_DATE => {

@@ -82,8 +82,7 @@ pub(crate) fn read(field: Option<&[u8]>) -> Result<Extensions, Reason> {
         return Ok(extensions);
     };
     let malformed = |fault| Reason::CertificateMalformed { what: sentence(fault) };
-    let mut list =
-        Reader::new(der::only(field, der::SEQUENCE, "the extensions are not a SEQUENCE").map_err(malformed)?);
+    let mut list = Reader::new(der::only(field, der::SEQUENCE, "the extensions are not a SEQUENCE").map_err(malformed)?);
     if list.at_end() {
         return Err(malformed(Fault("the list of extensions is empty")));
     }

@@ -145,8 +145,7 @@ fn is_on_curve(point: &[u8], curve: &Curve) -> bool {
 fn is_on_edwards_curve(key: &[u8; 32]) -> bool {
     let mut y = *key;
     y[31] &= 0x7f;
-    let (p, d, y) =
-        (BigUint::from_bytes_le(&ED25519_P), BigUint::from_bytes_le(&ED25519_D), BigUint::from_bytes_le(&y));
+    let (p, d, y) = (BigUint::from_bytes_le(&ED25519_P), BigUint::from_bytes_le(&ED25519_D), BigUint::from_bytes_le(&y));
     let one = BigUint::from(1_u32);
     let square = (&y * &y) % &p;
     let (numerator, denominator) = ((&square + &p - &one) % &p, (&d * &square + &one) % &p);

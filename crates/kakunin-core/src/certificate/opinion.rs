@@ -16,7 +16,7 @@ use crate::{Reason, UnixTime};
 
 /// Whether webpki implements everything this path uses. It does not: CAs as targets, more than six intermediates,
 /// names that are equal but not the same bytes, self-issued certificates in path lengths, constraints on other names
-/// than DNS and addresses, critical policies, path lengths above 255, times before 1970.
+/// than DNS and addresses, extensions other than a few being critical, path lengths above 255, unique identifiers, times before 1970.
 pub(super) fn applies(path: &[&Certificate], anchor: &Certificate, as_of: UnixTime) -> bool {
     let Some((target, intermediates)) = path.split_first() else {
         return false;
@@ -37,6 +37,7 @@ fn is_plain(certificate: &Certificate) -> bool {
     let path_length = extensions.basic_constraints.and_then(|constraints| constraints.path_length);
     certificate.not_before >= EPOCH
         && !extensions.critical_beyond_webpki
+        && !certificate.has_unique_id
         && path_length.is_none_or(|length| length <= u32::from(u8::MAX))
         && bases.all(|base| matches!(base.tag, DNS_NAME | IP_ADDRESS))
 }
@@ -78,9 +79,7 @@ fn refusal(error: &Error) -> Reason {
         Error::NameConstraintViolation => Reason::NameConstraintViolated,
         Error::PathLenConstraintViolated => Reason::PathLengthExceeded,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            Reason::CertificateInvalid {
-                what: "A certificate's signature algorithm does not fit the issuer's key".to_owned(),
-            }
+            Reason::CertificateInvalid { what: "A certificate's signature algorithm does not fit the issuer's key".to_owned() }
         }
         _ => Reason::CertificateInvalid { what: "The independent validator refuses the path".to_owned() },
     }

@@ -42,6 +42,8 @@ pub struct Certificate {
     /// The key identifier of the authority key identifier, if there is one.
     pub authority_key_id: Option<Vec<u8>>,
     pub(super) extensions: Extensions,
+    /// Whether one of the obsolete unique identifiers is there, which rustls-webpki does not read.
+    pub(super) has_unique_id: bool,
     /// The content octets of the serial number's INTEGER, which is how a CRL lists it.
     pub(super) serial_content: Vec<u8>,
     tbs: Range<usize>,
@@ -56,7 +58,7 @@ impl Certificate {
     /// spelled-out default, a signature algorithm that differs between the signed and the outer part (section
     /// 4.1.1.2), a serial number that is not 1 to 20 octets and positive (4.1.2.2), an empty issuer (4.1.2.4),
     /// UTCTime and GeneralizedTime used for each other's years or in another form (4.1.2.5), an end before the
-    /// beginning, unique identifiers (4.1.2.8), an extension twice (4.2), a malformed known extension.
+    /// beginning, an extension twice (4.2), a malformed known extension.
     ///
     /// # Errors
     /// [`Reason::CertificateTooLarge`], [`Reason::CertificateMalformed`], [`Reason::SerialInvalid`],
@@ -98,6 +100,7 @@ impl Certificate {
             subject_key_id: extensions.subject_key_id.clone(),
             authority_key_id: extensions.authority_key_id.clone(),
             extensions,
+            has_unique_id: tbs.has_unique_id,
             serial_content: tbs.serial.to_vec(),
             tbs: tbs_start..tbs_end,
             algorithm: algorithm_end - outer.algorithm.len()..algorithm_end,
@@ -183,6 +186,7 @@ struct Tbs<'a> {
     not_after: UnixTime,
     subject: &'a [u8],
     spki: &'a [u8],
+    has_unique_id: bool,
     extensions: Option<&'a [u8]>,
 }
 
@@ -202,12 +206,14 @@ impl<'a> Tbs<'a> {
         validity.finish("Its validity has more than two times")?;
         let subject = fields.expect_tlv(der::SEQUENCE, "It has no subject")?.whole;
         let spki = fields.expect_tlv(der::SEQUENCE, "It has no public key")?.whole;
-        if matches!(fields.peek(), Some(ISSUER_UNIQUE_ID | SUBJECT_UNIQUE_ID)) {
-            return Err(Fault("It carries a unique identifier, which RFC 5280 section 4.1.2.8 forbids to issue"));
+        // Section 4.1.2.8: not to be issued, but to be read; they mean nothing.
+        let has_unique_id = matches!(fields.peek(), Some(ISSUER_UNIQUE_ID | SUBJECT_UNIQUE_ID));
+        for tag in [ISSUER_UNIQUE_ID, SUBJECT_UNIQUE_ID] {
+            fields.optional(tag)?.map(der::bit_string).transpose()?;
         }
         let extensions = fields.optional(EXTENSIONS)?;
         fields.finish("It has unknown fields")?;
-        Ok(Self { serial, algorithm, issuer, not_before, not_after, subject, spki, extensions })
+        Ok(Self { serial, algorithm, issuer, not_before, not_after, subject, spki, has_unique_id, extensions })
     }
 }
 

@@ -154,11 +154,9 @@ fn named_by(uri: &str, certificate: &Certificate, profile: &Profile) -> Result<N
         Ok(SpiffeId::Agent { trust_domain, tenant, agent }) if trust_domain == profile.trust_domain => {
             Ok((NameSource::Spiffe, Some(agent.to_owned()), Some(tenant.to_owned())))
         }
-        Ok(
-            SpiffeId::Agent { trust_domain, .. }
-            | SpiffeId::Tenant { trust_domain, .. }
-            | SpiffeId::Other { trust_domain },
-        ) if trust_domain != profile.trust_domain => {
+        Ok(SpiffeId::Agent { trust_domain, .. } | SpiffeId::Tenant { trust_domain, .. } | SpiffeId::Other { trust_domain })
+            if trust_domain != profile.trust_domain =>
+        {
             Err(Reason::TrustDomainMismatch { found: trust_domain.to_owned(), expected: profile.trust_domain.clone() })
         }
         Ok(_) => violation("Its SPIFFE id is not of the form spiffe://DOMAIN/tenant/TENANT/agent/AGENT"),
@@ -239,8 +237,7 @@ fn scope(text: &str, source: NameSource) -> Result<String, Reason> {
     if text.len() > SCOPE_BYTES_MAX {
         return Err(malformed(format!("It has {} bytes, at most {SCOPE_BYTES_MAX} are read", text.len())));
     }
-    let canonical =
-        json::canonicalize(text).map_err(|reason| malformed(reason.detail().trim_end_matches('.').to_owned()))?;
+    let canonical = json::canonicalize(text).map_err(|reason| malformed(reason.detail().trim_end_matches('.').to_owned()))?;
     if source != NameSource::Urn && canonical != text {
         return Err(malformed("It is not canonical JSON (RFC 8785)".to_owned()));
     }

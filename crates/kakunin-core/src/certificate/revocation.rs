@@ -1,7 +1,8 @@
 //! Whether CRLs show every certificate of a path to be good (RFC 5280 section 6.3, complete and direct CRLs).
 //!
 //! Unknown is refused: no list, an old one, one of another key, one that covers other certificates. Of several
-//! lists with one scope the newest counts.
+//! lists with one scope the newest counts. A delta CRL never shows that a certificate is good; that it mentions one
+//! is enough to refuse it.
 
 use std::collections::HashMap;
 
@@ -57,20 +58,24 @@ impl<'a> Revocation<'a> {
         // Newest first; an older list of the same scope with a higher number means that something is wrong.
         let mut lists: Vec<&Crl<'_>> = of_issuer.iter().filter_map(|index| self.crls.get(*index)).collect();
         lists.sort_by_key(|crl| std::cmp::Reverse((crl.this_update, crl.number())));
+        // Complete and delta CRLs share one sequence of numbers (section 5.2.3).
         let runs_backwards =
             |(newer, older): (&&Crl<'_>, &&Crl<'_>)| older.scope == newer.scope && older.number() > newer.number();
-        let pairs = lists
-            .iter()
-            .enumerate()
-            .flat_map(|(index, newer)| lists.iter().skip(index + 1).map(move |older| (newer, older)));
+        let pairs = lists.iter().enumerate().flat_map(|(index, newer)| lists.iter().skip(index + 1).map(move |older| (newer, older)));
         if pairs.into_iter().any(runs_backwards) {
             return unknown("the numbers of its issuer's CRLs run backwards".to_owned());
         }
         let mut is_known = false;
+        let mut is_mentioned = false;
         let mut scopes: Vec<Option<&[u8]>> = Vec::new();
         for crl in lists {
             if as_of < crl.this_update {
                 obstacle = format!("the CRL of its issuer starts at {}", crl.this_update);
+                continue;
+            }
+            if crl.is_delta {
+                is_mentioned |= crl.lists(&certificate.serial_content);
+                obstacle = "only a delta CRL of its issuer is given".to_owned();
                 continue;
             }
             if scopes.contains(&crl.scope) {
@@ -86,17 +91,16 @@ impl<'a> Revocation<'a> {
                 obstacle = format!("the CRL of its issuer ended at {}", crl.next_update);
             }
         }
-        if is_known { Ok(()) } else { unknown(obstacle) }
+        match (is_known, is_mentioned) {
+            (true, false) => Ok(()),
+            (true, true) => unknown("a delta CRL mentions it".to_owned()),
+            (false, _) => unknown(obstacle),
+        }
     }
 
     /// Whether a list is one that speaks about a certificate, the time aside: `Ok(false)` when it is of another
     /// issuer, an error with the cause when it is of this issuer but cannot be used.
-    fn obstacle(
-        &mut self,
-        index: usize,
-        certificate: &Certificate,
-        issuer: &Certificate,
-    ) -> Result<bool, &'static str> {
+    fn obstacle(&mut self, index: usize, certificate: &Certificate, issuer: &Certificate) -> Result<bool, &'static str> {
         let Some(crl) = self.crls.get(index) else {
             return Ok(false);
         };

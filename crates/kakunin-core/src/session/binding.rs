@@ -46,9 +46,9 @@ pub struct Binding {
     pub tenant_id: Option<String>,
     /// SHA-256 of each issuer's DER, intermediates first, the trust anchor last: revoking one of them ends this.
     pub issuer_fingerprints: Vec<[u8; 32]>,
-    /// The first second in which every certificate of the path is valid.
+    /// The first instant at which every certificate of the path is valid.
     pub not_before: UnixTime,
-    /// The last second in which every certificate of the path is valid.
+    /// The last instant at which every certificate of the path is valid.
     pub not_after: UnixTime,
     /// OID of the role that was current when it was bound; for another role there is no binding.
     pub role: u32,
@@ -121,10 +121,10 @@ impl Binding {
         })
     }
 
-    /// Is every certificate of the path within its validity? Both ends belong to it (RFC 5280 section 4.1.2.5), and
-    /// as they are whole seconds, the last one counts to its end.
+    /// Is every certificate of the path within its validity? Both ends belong to it (RFC 5280 section 4.1.2.5); a
+    /// microsecond later it has ended, as it has when the path is checked.
     pub fn alive_at(&self, now: UnixTime) -> bool {
-        self.not_before <= now && now.seconds() <= self.not_after.seconds()
+        self.not_before <= now && now <= self.not_after
     }
 }
 

@@ -100,14 +100,14 @@ fn what_was_not_written_by_encode_is_refused() {
     }
 }
 
-/// N08 in core: both ends of the validity belong to it, and the last second counts to its end.
+/// N08 and PKI 20 in core: both ends of the validity belong to it, and nothing beyond them.
 #[test]
-fn n08_alive_from_the_first_second_to_the_end_of_the_last() {
+fn n08_pki_20_alive_from_the_first_instant_to_the_last() {
     let alive = |micros| binding().alive_at(UnixTime(micros));
     assert!(!alive(999_999_999));
     assert!(alive(1_000_000_000));
-    assert!(alive(2_000_999_999));
-    assert!(!alive(2_001_000_000));
+    assert!(alive(2_000_000_000));
+    assert!(!alive(2_000_000_001));
     assert!(!alive(i64::MIN) && !alive(i64::MAX));
 }
 
