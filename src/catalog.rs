@@ -28,25 +28,21 @@ pub fn certificate(fingerprint: &[u8; 32]) -> Option<StoredCertificate> {
     .flatten()
 }
 
-/// Fingerprint of the registered certificate with this serial, when exactly one issuer has it.
-pub fn fingerprint_of_serial(serial: &str) -> Lookup {
-    let mut found = Lookup::None;
-    scan(c"certificate", Some((c"certificate_serial", CERTIFICATE_SERIAL, Key::Text(serial))), |row| {
-        if let Some(fingerprint) = row.get::<Vec<u8>>(FINGERPRINT).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
-            found = match found {
-                Lookup::None => Lookup::One(fingerprint),
-                _ => Lookup::Many,
-            };
-        }
-    });
-    found
+/// A registered certificate, as its serial number finds it.
+pub struct Holder {
+    pub fingerprint: [u8; 32],
+    pub issuer_der: Vec<u8>,
 }
 
-/// How many rows answer.
-pub enum Lookup {
-    None,
-    One([u8; 32]),
-    Many,
+/// The registered certificates with this serial number; several only where issuers share it.
+pub fn holders_of_serial(serial: &str) -> Vec<Holder> {
+    let mut holders = Vec::new();
+    scan(c"certificate", Some((c"certificate_serial", CERTIFICATE_SERIAL, Key::Text(serial))), |row| {
+        let fingerprint = row.get::<Vec<u8>>(FINGERPRINT).and_then(|bytes| bytes.try_into().ok());
+        let issuer_der = row.get(CERTIFICATE_ISSUER_DER);
+        holders.extend(fingerprint.zip(issuer_der).map(|(fingerprint, issuer_der)| Holder { fingerprint, issuer_der }));
+    });
+    holders
 }
 
 /// Is there a revocation of this certificate?
@@ -158,6 +154,7 @@ unsafe fn relation_oid(name: &CStr, schema: pg_sys::Oid) -> pg_sys::Oid {
 const FINGERPRINT: i16 = 1;
 const ANCHOR_DER: i16 = 2;
 const CERTIFICATE_SERIAL: i16 = 2;
+const CERTIFICATE_ISSUER_DER: i16 = 4;
 const CERTIFICATE_AGENT_ID: i16 = 6;
 const CERTIFICATE_TENANT_ID: i16 = 7;
 const CERTIFICATE_DER: i16 = 13;

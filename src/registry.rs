@@ -62,9 +62,7 @@ fn import_certificate(
     .map_err(error::report)?;
     name_agent(&mut agent, agent_id, tenant_id).map_err(error::report)?;
     refuse_revoked(&agent).map_err(error::report)?;
-    if !allow_shared_serial {
-        refuse_shared_serial(&agent.path.leaf).map_err(error::report)?;
-    }
+    refuse_shared_serial(&agent.path.leaf, allow_shared_serial).map_err(error::report)?;
     insert(&agent, certificate, chain, agent_name)?;
     Ok(agent_verdict(&agent))
 }
@@ -132,12 +130,19 @@ fn refuse_revoked(agent: &Agent) -> Result<(), Reason> {
     }
 }
 
-fn refuse_shared_serial(leaf: &Certificate) -> Result<(), Reason> {
-    match catalog::fingerprint_of_serial(&leaf.serial) {
-        catalog::Lookup::None => Ok(()),
-        catalog::Lookup::One(known) if known == leaf.fingerprint => Ok(()),
-        _ => Err(Reason::SerialShared { serial: leaf.serial.clone() }),
+fn refuse_shared_serial(leaf: &Certificate, may_share: bool) -> Result<(), Reason> {
+    for holder in catalog::holders_of_serial(&leaf.serial) {
+        if holder.fingerprint == leaf.fingerprint {
+            continue;
+        }
+        if holder.issuer_der == leaf.issuer_der {
+            return Err(Reason::SerialReissued { serial: leaf.serial.clone(), issuer: leaf.issuer.clone() });
+        }
+        if !may_share {
+            return Err(Reason::SerialShared { serial: leaf.serial.clone() });
+        }
     }
+    Ok(())
 }
 
 fn insert(agent: &Agent, der: &[u8], chain: Vec<Vec<u8>>, agent_name: Option<&str>) -> Result<(), ErrorReport> {

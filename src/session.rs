@@ -4,6 +4,7 @@ use crate::certificate::{Verdict, jsonb, timestamp};
 use crate::chain::{self, Verified};
 use crate::error::{self, Result};
 use crate::hooks::binding::{self as setting, Lifetime};
+use crate::hooks::failure::Failure;
 use crate::hooks::{peer, transaction};
 use crate::{catalog, config, gateway, shmem};
 use kakunin_core::certificate::signature::{self, Algorithm};
@@ -13,6 +14,7 @@ use kakunin_core::session::proof::{Expectation, Proof};
 use kakunin_core::{Reason, UnixTime, limits};
 use pgrx::prelude::*;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::CStr;
 use std::rc::Rc;
 
 /// A fresh nonce for a proof. Open for 60 s or until it is used; a second call replaces the first.
@@ -88,7 +90,9 @@ fn used_proofs() -> Result<TableIterator<'static, (name!(live, i64), name!(capac
 /// For PostgREST's `db-pre-request`: binds what the request proves, and locks the role in any case.
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
 fn pre_request() -> Result<()> {
-    transaction::lock_role();
+    if !transaction::lock_role() {
+        return Err(error::report(Reason::RoleLockImpossible));
+    }
     if REQUEST_SEEN.replace(true) {
         return Err(error::report(Reason::RequestAlreadySeen));
     }
@@ -106,12 +110,11 @@ fn pre_request_binding() -> std::result::Result<(), Reason> {
     shmem::area()?;
     let now = shmem::now();
     let Some(claimed) = gateway::claimed_serial(now)? else { return Ok(()) };
-    let fingerprint = match catalog::fingerprint_of_serial(&claimed) {
-        catalog::Lookup::One(fingerprint) => fingerprint,
-        catalog::Lookup::None => return Err(Reason::CertificateUnknown),
-        catalog::Lookup::Many => return Err(Reason::SerialAmbiguous { serial: claimed }),
+    let verified = match catalog::holders_of_serial(&claimed).as_slice() {
+        [holder] => chain::verify(&holder.fingerprint, now)?,
+        [] => return Err(Reason::CertificateUnknown),
+        _ => return Err(Reason::SerialAmbiguous { serial: claimed }),
     };
-    let verified = chain::verify(&fingerprint, now)?;
     store(&verified, Source::Gateway, now, Lifetime::Transaction)
 }
 
@@ -169,7 +172,7 @@ fn jws_algorithm(name: &str) -> std::result::Result<Algorithm, Reason> {
 
 fn spend(area: shmem::Area, proof: &Proof, now: UnixTime) -> std::result::Result<(), Reason> {
     let id = proof.use_id();
-    let may_retry = RETRYABLE.with_borrow(|ids| ids.contains(&id));
+    let may_retry = RETRYABLE.with_borrow(|retry| retry.ids.contains(&id) && retry.stays_with_client());
     area.admit_proof(id, proof.expires_at(), now, owner(), may_retry)?;
     if proof.nonce().is_some() {
         CHALLENGE.set(None);
@@ -225,6 +228,15 @@ pub fn stored() -> Option<Rc<Binding>> {
     })
 }
 
+/// A binding that a transaction replaces or takes away has been its identity, whether or not it was read.
+pub fn taken_away(old: &CStr) {
+    if IDENTITY_SEEN.get().is_none()
+        && let Some(binding) = old.to_str().ok().and_then(|text| Binding::decode(text).ok())
+    {
+        IDENTITY_SEEN.set(Some(binding.fingerprint));
+    }
+}
+
 /// The binding, if it counts right now: same role, inside its validity, nothing in its path revoked. What every
 /// policy function reads. Never raises an error of ours: doubt means unbound.
 pub fn live() -> Option<Rc<Binding>> {
@@ -272,26 +284,39 @@ struct Reading {
 
 /// Called when a transaction has committed or was prepared.
 pub fn at_commit() {
-    SPENT.with_borrow_mut(Vec::clear);
-    RETRYABLE.with_borrow_mut(Vec::clear);
+    SPENT.take();
+    RETRYABLE.take();
     IDENTITY_SEEN.set(None);
     REQUEST_SEEN.set(false);
 }
 
 /// Called when a transaction was aborted. After a serialization failure or a deadlock, and only then, the proofs
 /// it spent may be presented again by this backend in its next transaction.
-pub fn at_abort(retryable: bool) {
-    SPENT.with_borrow_mut(|spent| {
-        RETRYABLE.with_borrow_mut(|ids| {
-            ids.clear();
-            if retryable {
-                ids.append(spent);
-            }
-        });
-        spent.clear();
-    });
+pub fn at_abort(failure: Option<Failure>) {
+    let mut ids = SPENT.take();
+    if failure.is_none() {
+        ids.clear();
+    }
+    RETRYABLE.set(Retry { ids, failure });
     IDENTITY_SEEN.set(None);
     REQUEST_SEEN.set(false);
+}
+
+/// Proofs of a transaction that failed for no fault of its own.
+#[derive(Default)]
+struct Retry {
+    ids: Vec<[u8; 16]>,
+    failure: Option<Failure>,
+}
+
+impl Retry {
+    /// Is whoever presents a proof now the one who did before? Behind a pooler the next transaction can be another
+    /// client's, who may have read the proof in pg_stat_activity. PostgREST, though, reruns a serialization failure
+    /// before it gives the connection back, and a login that may bind whole sessions has them to itself.
+    fn stays_with_client(&self) -> bool {
+        let rerun = self.failure == Some(Failure::Serialization) && gateway::request().is_some();
+        rerun || (config::session_binding_allowed() && !config::is_trusted_gateway(&session_user()))
+    }
 }
 
 fn open_challenge(now: UnixTime) -> Option<String> {
@@ -357,7 +382,7 @@ fn random_text() -> String {
 thread_local! {
     static CHALLENGE: RefCell<Option<(String, UnixTime)>> = const { RefCell::new(None) };
     static SPENT: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
-    static RETRYABLE: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    static RETRYABLE: RefCell<Retry> = const { RefCell::new(Retry { ids: Vec::new(), failure: None }) };
     static IDENTITY_SEEN: Cell<Option<[u8; 32]>> = const { Cell::new(None) };
     static REQUEST_SEEN: Cell<bool> = const { Cell::new(false) };
     static PEER: OnceCell<Option<[u8; 32]>> = const { OnceCell::new() };

@@ -5,6 +5,7 @@
 //! SET clauses, GRANT SET and superusers alike. The hook runs again in each parallel worker, so it must not verify
 //! proofs or read keys; RESET only clears, which fails closed.
 
+use crate::session;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -99,6 +100,13 @@ unsafe extern "C-unwind" fn check(
 #[pg_guard]
 unsafe extern "C-unwind" fn on_assign(_value: *const c_char, _extra: *mut c_void) {
     GENERATION.set(GENERATION.get().wrapping_add(1));
+    // The old value is still there. When PostgreSQL restores values at the end of a (sub)transaction, nothing is noted.
+    // SAFETY: reads a variable of this backend.
+    if unsafe { pg_sys::IsTransactionState() }
+        && let Some(old) = value()
+    {
+        session::taken_away(old);
+    }
 }
 
 /// While one of these lives, the check hook admits a value. Dropped on unwinding too.

@@ -4,9 +4,18 @@
 use pgrx::prelude::*;
 use std::cell::Cell;
 
-/// Was the last error of this backend one that a client is expected to retry (40001, 40P01)? Forgets it.
-pub fn take_retryable() -> bool {
-    RETRYABLE.replace(false)
+/// An error after which a client is expected to try the same transaction again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 40001
+    Serialization,
+    /// 40P01
+    Deadlock,
+}
+
+/// The last error of this backend, if it was one of those. Forgets it.
+pub fn take() -> Option<Failure> {
+    LAST.take()
 }
 
 /// Chains into the log of errors.
@@ -26,7 +35,11 @@ unsafe extern "C-unwind" fn on_log(report: *mut pg_sys::ErrorData) {
             let code = (*report).sqlerrcode;
             // Statements after the failure are refused with an error of their own, which says nothing new.
             if code != IN_FAILED_TRANSACTION {
-                RETRYABLE.set(code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED);
+                LAST.set(match code {
+                    SERIALIZATION_FAILURE => Some(Failure::Serialization),
+                    DEADLOCK_DETECTED => Some(Failure::Deadlock),
+                    _ => None,
+                });
             }
         }
         if let Some(previous) = PREVIOUS {
@@ -36,7 +49,7 @@ unsafe extern "C-unwind" fn on_log(report: *mut pg_sys::ErrorData) {
 }
 
 thread_local! {
-    static RETRYABLE: Cell<bool> = const { Cell::new(false) };
+    static LAST: Cell<Option<Failure>> = const { Cell::new(None) };
 }
 static mut PREVIOUS: pg_sys::emit_log_hook_type = None;
 const IN_FAILED_TRANSACTION: i32 = PgSqlErrorCode::ERRCODE_IN_FAILED_SQL_TRANSACTION as i32;

@@ -2,7 +2,7 @@
 //! face function by name.
 
 pub mod binding;
-mod failure;
+pub mod failure;
 mod light;
 pub mod peer;
 mod planner;

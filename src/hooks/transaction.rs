@@ -7,13 +7,15 @@ use std::cell::Cell;
 
 /// Fixes the current role until the transaction ends: SET ROLE, RESET ROLE, SET SESSION AUTHORIZATION and
 /// set_config('role', …) are refused by PostgreSQL itself from here on (SECURITY_LOCAL_USERID_CHANGE). A rollback
-/// to an older savepoint, and the return of a SECURITY DEFINER function that called this, undo it.
-pub fn lock_role() {
+/// to an older savepoint undoes it. Inside a SECURITY DEFINER function, whose return would undo it, the answer is
+/// false unless the lock was taken before.
+pub fn lock_role() -> bool {
     let (user, context) = security_context();
     if context & LOCAL_USERID_CHANGE == 0 {
         set_security_context(user, context | LOCAL_USERID_CHANGE);
         ROLE_LOCKED.set(true);
     }
+    ROLE_LOCKED.get()
 }
 
 /// Registers the callbacks; called once from `_PG_init`.
@@ -41,25 +43,26 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
         pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => registry::before_prepare(),
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             unlock_role();
-            failure::take_retryable();
+            failure::take();
             registry::at_commit();
             session::at_commit();
         }
         pg_sys::XactEvent::XACT_EVENT_PREPARE => {
             unlock_role();
-            failure::take_retryable();
+            failure::take();
             session::at_commit();
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             ROLE_LOCKED.set(false);
             registry::at_abort();
-            session::at_abort(failure::take_retryable());
+            session::at_abort(failure::take());
         }
         _ => {}
     }
 }
 
-/// A savepoint that is set, or rolled back to (which sets it anew): an error before it was recovered from.
+/// A savepoint that is set, or rolled back to (which sets it anew): an error before it was recovered from, and a role
+/// lock that was taken after it is gone.
 #[pg_guard]
 unsafe extern "C-unwind" fn on_subtransaction(
     event: pg_sys::SubXactEvent::Type,
@@ -67,8 +70,15 @@ unsafe extern "C-unwind" fn on_subtransaction(
     _parent: pg_sys::SubTransactionId,
     _argument: *mut core::ffi::c_void,
 ) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB {
-        failure::take_retryable();
+    match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => {
+            failure::take();
+        }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            let (_, context) = security_context();
+            ROLE_LOCKED.set(ROLE_LOCKED.get() && context & LOCAL_USERID_CHANGE != 0);
+        }
+        _ => {}
     }
 }
 

@@ -252,6 +252,11 @@ reasons! {
         "serial number names more than one certificate", "Serial {serial} was used by several issuers.", "Bind with a proof, which names the certificate by fingerprint.";
     SerialShared { serial: String } => ActRefused, "serial_shared",
         "serial number is already registered for another issuer", "Serial {serial} would name two agents in policies that compare serial numbers.", "Pass allow_shared_serial => true only if policies compare kakunin_cert_fingerprint().";
+    /// RFC 5280 section 4.1.2.2 makes a serial number unique within its issuer.
+    SerialReissued { serial: String, issuer: String } => ActRefused, "serial_reissued",
+        "issuer has used this serial number before", "Another certificate of issuer {issuer} with serial {serial} is registered.", "Two CAs with one name cannot be told apart: give one of them another distinguished name.";
+    RoleLockImpossible => ActRefused, "role_lock_impossible",
+        "role cannot be locked from inside a SECURITY DEFINER function", "The lock would be lost when that function returns.", "Call kakunin.pre_request() directly, or from a function that is SECURITY INVOKER.";
     AgentUnnamed => ArgumentOutOfRange, "agent_unnamed",
         "certificate does not name an agent", "It has no SPIFFE or URN name of an agent.", "Pass agent_id => … to kakunin.import_certificate().";
     AgentNameInvalid { what: String } => ArgumentOutOfRange, "agent_name_invalid",

@@ -7,11 +7,13 @@
 //! | `path` | which certificates lead from a target to an anchor |
 //! | `rules`, `name_constraints`, `policy` | whether such a path is valid |
 //! | `opinion` | the same question put to rustls-webpki |
+//! | `anchor` | what may be registered as an anchor |
 //! | `crl`, `revocation` | whether anything on it was revoked |
 //! | `profile`, `spiffe` | whom an agent certificate names |
 //! | `signature` | raw signatures, also of certificates |
 //! | `pem`, `serial` | texts |
 
+mod anchor;
 mod crl;
 mod der;
 mod extensions;
@@ -30,6 +32,7 @@ pub mod serial;
 pub mod signature;
 mod spiffe;
 
+pub use anchor::check_anchor;
 pub use parse::Certificate;
 pub use path::{Path, check_parsed_path, check_path};
 pub use profile::{Agent, AgentNames, NameSource, Profile, check_agent, read_agent};
