@@ -43,7 +43,7 @@ fn bind_transaction(proof: default!(Option<&str>, "NULL")) -> Result<()> {
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
 fn bind_session(proof: default!(Option<&str>, "NULL")) -> Result<()> {
     let user = session_user();
-    if config::is_trusted_gateway(&user) || !config::session_binding_allowed() {
+    if config::is_trusted_gateway(&user) || !config::session_binding_allowed() || serves_requests() {
         return Err(error::report(Reason::SessionBindingRefused { role: user }));
     }
     bind(proof, Lifetime::Session).map_err(error::report)
@@ -96,7 +96,24 @@ fn pre_request() -> Result<()> {
     if REQUEST_SEEN.replace(true) {
         return Err(error::report(Reason::RequestAlreadySeen));
     }
+    drop_leftover();
     pre_request_binding().map_err(error::report)
+}
+
+/// Is this a gateway's connection, whatever its login? Then the next request is another client's. That pre_request()
+/// was called cannot be unsaid by any SQL of the request; its settings can.
+fn serves_requests() -> bool {
+    REQUEST_SEEN.get() || gateway::request().is_some()
+}
+
+/// A binding from before the request is not the request's. Nothing was read under it in this transaction yet, unless
+/// IDENTITY_SEEN says so.
+fn drop_leftover() {
+    if stored().is_some() {
+        let seen = IDENTITY_SEEN.get();
+        setting::assign("", Lifetime::Transaction);
+        IDENTITY_SEEN.set(seen);
+    }
 }
 
 fn pre_request_binding() -> std::result::Result<(), Reason> {
