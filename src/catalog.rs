@@ -45,6 +45,11 @@ pub fn holders_of_serial(serial: &str) -> Vec<Holder> {
     holders
 }
 
+/// Is this certificate registered now?
+pub fn is_registered(fingerprint: &[u8; 32]) -> bool {
+    first(c"certificate", c"certificate_pkey", fingerprint, |_| ()).is_some()
+}
+
 /// Is there a revocation of this certificate?
 pub fn is_revoked(fingerprint: &[u8; 32]) -> bool {
     first(c"revocation", c"revocation_pkey", fingerprint, |_| ()).is_some()

@@ -1,7 +1,7 @@
 //! Questions about certificates and signatures. Nonsense gets a verdict; only what returns bytes or text raises.
 
 use crate::error::{self, Result};
-use crate::{catalog, config, shmem};
+use crate::{chain, config, shmem};
 use kakunin_core::certificate::{self, Agent, Certificate, pem, serial, signature};
 use kakunin_core::{Reason, UnixTime, json, model_hash as core_model_hash};
 use pgrx::datum::TimestampWithTimeZone;
@@ -38,18 +38,19 @@ fn check_certificate(
 ) -> Option<pgrx::composite_type!('static, "kakunin.certificate_verdict")> {
     let certificate = certificate?;
     let as_of = as_of.map_or_else(shmem::now, unix);
-    let registered = anchors.is_none();
-    let anchors = anchors.map_or_else(catalog::anchors, present);
     let (chain, crls) = (chain.map(present).unwrap_or_default(), crls.map(present).unwrap_or_default());
-    let outcome = certificate::check_agent(
-        certificate,
-        &borrowed(&chain),
-        &borrowed(&anchors),
-        &borrowed(&crls),
-        as_of,
-        &config::profile(),
-    )
-    .and_then(|agent| if registered { refuse_revoked(agent) } else { Ok(agent) });
+    let profile = config::profile();
+    let outcome = match anchors.map(present) {
+        None => chain::check_agent(certificate, &chain, &crls, as_of, &profile),
+        Some(anchors) => certificate::check_agent(
+            certificate,
+            &borrowed(&chain),
+            &borrowed(&anchors),
+            &borrowed(&crls),
+            as_of,
+            &profile,
+        ),
+    };
     Some(match outcome {
         Ok(agent) => agent_verdict(&agent),
         Err(reason) => {
@@ -134,15 +135,6 @@ pub fn borrowed(values: &[Vec<u8>]) -> Vec<&[u8]> {
 
 fn unix(timestamp: TimestampWithTimeZone) -> UnixTime {
     UnixTime(pg_sys::TimestampTz::from(timestamp).saturating_add(shmem::POSTGRES_EPOCH_MICROS))
-}
-
-fn refuse_revoked(agent: Agent) -> std::result::Result<Agent, Reason> {
-    let path = &agent.path;
-    match std::iter::once(&path.leaf).chain(&path.intermediates).find(|member| catalog::is_revoked(&member.fingerprint))
-    {
-        Some(revoked) => Err(Reason::CertificateRevoked { serial: revoked.serial.clone() }),
-        None => Ok(agent),
-    }
 }
 
 /// A row of a composite type of ours, filled by column name.

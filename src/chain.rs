@@ -3,7 +3,7 @@
 
 use crate::certificate::borrowed;
 use crate::{catalog, config};
-use kakunin_core::certificate::{self, Profile};
+use kakunin_core::certificate::{self, Agent, Certificate, Profile};
 use kakunin_core::{Reason, UnixTime};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,21 +29,53 @@ pub struct Verified {
 /// Verifies the registered certificate with this fingerprint.
 pub fn verify(fingerprint: &[u8; 32], now: UnixTime) -> Result<Rc<Verified>, Reason> {
     let profile = config::profile();
-    let known = cached(fingerprint, &profile);
-    let verified = match known {
-        Some(verified) => verified,
-        None => {
-            let verified = Rc::new(verify_path(fingerprint, now, profile)?);
-            remember(&verified);
-            verified
+    if let Some(known) = cached(fingerprint, &profile) {
+        if is_trusted(fingerprint, &known.issuers) {
+            check_times(&known, now)?;
+            return Ok(known);
         }
-    };
-    check_now(&verified, now)?;
+        // Something was withdrawn; the chain may have another way up by now.
+        forget(fingerprint);
+    }
+    let verified = Rc::new(verify_path(fingerprint, now, profile)?);
+    remember(&verified);
     Ok(verified)
 }
 
-/// Times, revocations and the anchor, all as of now: the part that is never kept.
-fn check_now(verified: &Verified, now: UnixTime) -> Result<(), Reason> {
+/// Validates an agent certificate against the registered anchors and the registered revocations. Where a revoked
+/// certificate is on the path, a way around it is looked for.
+pub fn check_agent(
+    certificate: &[u8],
+    chain: &[Vec<u8>],
+    crls: &[Vec<u8>],
+    as_of: UnixTime,
+    profile: &Profile,
+) -> Result<Agent, Reason> {
+    let anchors = catalog::anchors();
+    let check = |chain: &[&[u8]], anchors: &[&[u8]]| {
+        certificate::check_agent(certificate, chain, anchors, &borrowed(crls), as_of, profile)
+    };
+    let agent = check(&borrowed(chain), &borrowed(&anchors))?;
+    let Some(revoked) = revoked_member(&agent) else { return Ok(agent) };
+    if catalog::is_revoked(&agent.path.leaf.fingerprint) {
+        return Err(revoked);
+    }
+    let standing = |list: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let stands =
+            |der: &&Vec<u8>| Certificate::parse(der).is_ok_and(|member| !catalog::is_revoked(&member.fingerprint));
+        list.iter().filter(stands).cloned().collect()
+    };
+    check(&borrowed(&standing(chain)), &borrowed(&standing(&anchors))).map_err(|_| revoked)
+}
+
+fn revoked_member(agent: &Agent) -> Option<Reason> {
+    let path = &agent.path;
+    let mut members = std::iter::once(&path.leaf).chain(&path.intermediates).chain([&path.anchor]);
+    let revoked = members.find(|member| catalog::is_revoked(&member.fingerprint))?;
+    Some(Reason::CertificateRevoked { serial: revoked.serial.clone() })
+}
+
+fn check_times(verified: &Verified, now: UnixTime) -> Result<(), Reason> {
     let serial = || verified.serial.clone();
     if now < verified.not_before {
         return Err(Reason::CertificateNotYetValid { serial: serial(), not_before: verified.not_before });
@@ -51,32 +83,21 @@ fn check_now(verified: &Verified, now: UnixTime) -> Result<(), Reason> {
     if now > verified.not_after {
         return Err(Reason::CertificateExpired { serial: serial(), not_after: verified.not_after });
     }
-    if !is_trusted(&verified.fingerprint, &verified.issuers) {
-        // The path may have another way up by now, or an issuer's row may be gone: work it out anew next time.
-        forget(&verified.fingerprint);
-        return Err(Reason::CertificateRevoked { serial: serial() });
-    }
     Ok(())
 }
 
-/// No certificate of the path is revoked, and its anchor still is one. A handful of index look-ups.
+/// The certificate is still registered, none of its path is revoked, and its anchor still is one. A handful of index
+/// look-ups.
 pub fn is_trusted(fingerprint: &[u8; 32], issuers: &[[u8; 32]]) -> bool {
-    !catalog::is_revoked(fingerprint)
+    catalog::is_registered(fingerprint)
+        && !catalog::is_revoked(fingerprint)
         && !issuers.iter().any(catalog::is_revoked)
         && issuers.last().is_some_and(catalog::is_anchor)
 }
 
 fn verify_path(fingerprint: &[u8; 32], now: UnixTime, profile: Profile) -> Result<Verified, Reason> {
     let stored = catalog::certificate(fingerprint).ok_or(Reason::CertificateUnknown)?;
-    let anchors = catalog::anchors();
-    let agent = certificate::check_agent(
-        &stored.certificate,
-        &borrowed(&stored.chain),
-        &borrowed(&anchors),
-        &[],
-        now,
-        &profile,
-    )?;
+    let agent = check_agent(&stored.certificate, &stored.chain, &[], now, &profile)?;
     let leaf = agent.path.leaf;
     if leaf.fingerprint != *fingerprint {
         return Err(Reason::CertificateUnknown);

@@ -6,6 +6,7 @@
 
 use pgrx::prelude::*;
 
+mod backend;
 mod catalog;
 mod certificate;
 mod chain;

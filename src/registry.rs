@@ -1,8 +1,8 @@
 //! Which certificates exist here: trust anchors, imported agent certificates, and changes of trust.
 
-use crate::certificate::{agent_verdict, borrowed, jsonb, present, timestamp};
+use crate::certificate::{agent_verdict, jsonb, present, timestamp};
 use crate::error;
-use crate::{catalog, config, shmem};
+use crate::{catalog, chain, config, shmem};
 use kakunin_core::certificate::{self, Agent, Certificate};
 use kakunin_core::{Reason, limits};
 use pgrx::datum::DatumWithOid;
@@ -50,18 +50,9 @@ fn import_certificate(
 ) -> Result<pgrx::composite_type!('static, "kakunin.certificate_verdict"), ErrorReport> {
     let certificate = certificate.ok_or_else(|| error::report(Reason::ArgumentNull { what: "certificate".into() }))?;
     let chain = chain.map(present).unwrap_or_default();
-    let anchors = catalog::anchors();
-    let mut agent = certificate::check_agent(
-        certificate,
-        &borrowed(&chain),
-        &borrowed(&anchors),
-        &[],
-        shmem::now(),
-        &config::profile(),
-    )
-    .map_err(error::report)?;
+    let mut agent =
+        chain::check_agent(certificate, &chain, &[], shmem::now(), &config::profile()).map_err(error::report)?;
     name_agent(&mut agent, agent_id, tenant_id).map_err(error::report)?;
-    refuse_revoked(&agent).map_err(error::report)?;
     refuse_shared_serial(&agent.path.leaf, allow_shared_serial).map_err(error::report)?;
     insert(&agent, certificate, chain, agent_name)?;
     Ok(agent_verdict(&agent))
@@ -119,15 +110,6 @@ fn name_agent(agent: &mut Agent, agent_id: Option<&str>, tenant_id: Option<&str>
         }
     }
     if agent.agent_id.is_none() { Err(Reason::AgentUnnamed) } else { Ok(()) }
-}
-
-fn refuse_revoked(agent: &Agent) -> Result<(), Reason> {
-    let path = &agent.path;
-    let mut members = std::iter::once(&path.leaf).chain(&path.intermediates).chain([&path.anchor]);
-    match members.find(|member| catalog::is_revoked(&member.fingerprint)) {
-        Some(revoked) => Err(Reason::CertificateRevoked { serial: revoked.serial.clone() }),
-        None => Ok(()),
-    }
 }
 
 fn refuse_shared_serial(leaf: &Certificate, may_share: bool) -> Result<(), Reason> {

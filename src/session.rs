@@ -6,7 +6,7 @@ use crate::error::{self, Result};
 use crate::hooks::binding::{self as setting, Lifetime};
 use crate::hooks::failure::Failure;
 use crate::hooks::{peer, transaction};
-use crate::{catalog, config, gateway, shmem};
+use crate::{backend, catalog, config, gateway, shmem};
 use kakunin_core::certificate::signature::{self, Algorithm};
 use kakunin_core::certificate::{Certificate, serial};
 use kakunin_core::session::binding::{Binding, Source, admit_bind};
@@ -21,7 +21,7 @@ use std::rc::Rc;
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
 fn session_challenge() -> Result<String> {
     shmem::area().map_err(error::report)?;
-    let nonce = random_text();
+    let nonce = backend::random_text();
     let open_until = shmem::now().plus_seconds(limits::CHALLENGE_SECONDS_MAX);
     CHALLENGE.set(Some((nonce.clone(), open_until)));
     Ok(nonce)
@@ -42,7 +42,7 @@ fn bind_transaction(proof: default!(Option<&str>, "NULL")) -> Result<()> {
 /// Binds until the session ends, `unbind_session()`, or a reset. For direct connections.
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe)]
 fn bind_session(proof: default!(Option<&str>, "NULL")) -> Result<()> {
-    let user = session_user();
+    let user = backend::session_user();
     if config::is_trusted_gateway(&user) || !config::session_binding_allowed() || serves_requests() {
         return Err(error::report(Reason::SessionBindingRefused { role: user }));
     }
@@ -120,7 +120,7 @@ fn pre_request_binding() -> std::result::Result<(), Reason> {
     if let Some(proof) = gateway::proof_header()? {
         return bind(Some(&proof), Lifetime::Transaction);
     }
-    let user = session_user();
+    let user = backend::session_user();
     if !config::is_trusted_gateway(&user) {
         return Ok(());
     }
@@ -158,7 +158,7 @@ fn prove(area: shmem::Area, text: &str, now: UnixTime) -> std::result::Result<Rc
     let request = gateway::request();
     let prefix = config::http_path_prefix();
     let prefixes = [prefix.as_str()];
-    let role = outer_role_name();
+    let role = backend::outer_role_name();
     proof.check(&Expectation {
         audience: &audience(),
         now,
@@ -190,7 +190,7 @@ fn jws_algorithm(name: &str) -> std::result::Result<Algorithm, Reason> {
 fn spend(area: shmem::Area, proof: &Proof, now: UnixTime) -> std::result::Result<(), Reason> {
     let id = proof.use_id();
     let may_retry = RETRYABLE.with_borrow(|retry| retry.ids.contains(&id) && retry.stays_with_client());
-    area.admit_proof(id, proof.expires_at(), now, owner(), may_retry)?;
+    area.admit_proof(id, proof.expires_at(), now, backend::identity(), may_retry)?;
     if proof.nonce().is_some() {
         CHALLENGE.set(None);
     }
@@ -209,7 +209,7 @@ fn store(verified: &Verified, source: Source, now: UnixTime, lifetime: Lifetime)
         issuer_fingerprints: verified.issuers.clone(),
         not_before: verified.not_before,
         not_after: verified.not_after,
-        role: outer_role().to_u32(),
+        role: backend::outer_role().to_u32(),
         scope: verified.scope.clone(),
         model_hash: verified.model_hash.clone(),
         bound_at: now,
@@ -258,7 +258,7 @@ pub fn taken_away(old: &CStr) {
 /// policy function reads. Never raises an error of ours: doubt means unbound.
 pub fn live() -> Option<Rc<Binding>> {
     let binding = stored()?;
-    if binding.role != outer_role().to_u32() || !binding.alive_at(shmem::now()) {
+    if binding.role != backend::outer_role().to_u32() || !binding.alive_at(shmem::now()) {
         return None;
     }
     let moment = Moment::now()?;
@@ -282,13 +282,9 @@ enum Moment {
 impl Moment {
     /// Taken before the tables are read, so that a change in between is noticed next time.
     fn now() -> Option<Self> {
-        // SAFETY: both read shared state of the server and raise no error.
-        unsafe {
-            if pg_sys::RecoveryInProgress() {
-                Some(Self::Replayed(pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut())))
-            } else {
-                shmem::area().ok().map(|area| Self::Epoch(area.epoch()))
-            }
+        match backend::replayed_position() {
+            Some(position) => Some(Self::Replayed(position)),
+            None => shmem::area().ok().map(|area| Self::Epoch(area.epoch())),
         }
     }
 }
@@ -332,7 +328,7 @@ impl Retry {
     /// before it gives the connection back, and a login that may bind whole sessions has them to itself.
     fn stays_with_client(&self) -> bool {
         let rerun = self.failure == Some(Failure::Serialization) && gateway::request().is_some();
-        rerun || (config::session_binding_allowed() && !config::is_trusted_gateway(&session_user()))
+        rerun || (config::session_binding_allowed() && !config::is_trusted_gateway(&backend::session_user()))
     }
 }
 
@@ -347,53 +343,8 @@ fn peer_fingerprint() -> Option<[u8; 32]> {
 
 fn audience() -> String {
     AUDIENCE.with(|once| {
-        once.get_or_init(|| {
-            // SAFETY: reads the control file's copy in memory, and the name of the database we are connected to.
-            let (system, database) = unsafe {
-                let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
-                (pg_sys::GetSystemIdentifier(), std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
-            };
-            format!("kakunin:{system}/{database}")
-        })
-        .clone()
+        once.get_or_init(|| format!("kakunin:{}/{}", backend::system_identifier(), backend::database_name())).clone()
     })
-}
-
-/// Distinguishes this backend from every other, also from a later one with the same process id.
-fn owner() -> u64 {
-    // SAFETY: plain reads of variables set at backend start.
-    unsafe { (pg_sys::MyProcPid as u64) << 32 ^ pg_sys::MyStartTimestamp as u64 }
-}
-
-fn outer_role() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this backend.
-    unsafe { pg_sys::GetOuterUserId() }
-}
-
-fn outer_role_name() -> String {
-    role_name(outer_role())
-}
-
-fn session_user() -> String {
-    // SAFETY: reads a variable of this backend.
-    role_name(unsafe { pg_sys::GetSessionUserId() })
-}
-
-fn role_name(role: pg_sys::Oid) -> String {
-    // SAFETY: with noerr set, an unknown role gives NULL.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { String::new() } else { std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned() }
-    }
-}
-
-fn random_text() -> String {
-    let mut bytes = [0u8; 24];
-    // SAFETY: fills exactly the buffer that is passed.
-    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
-        pgrx::error!("could not generate random bytes");
-    }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 thread_local! {

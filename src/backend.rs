@@ -1,0 +1,71 @@
+//! Plain facts about this backend and its server.
+
+use pgrx::prelude::*;
+use std::ffi::{CStr, c_char};
+
+/// The role that SET ROLE or SET SESSION AUTHORIZATION chose; the bodies of definer functions do not change it.
+pub fn outer_role() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::GetOuterUserId() }
+}
+
+/// Its name.
+pub fn outer_role_name() -> String {
+    role_name(outer_role())
+}
+
+/// The role that logged in.
+pub fn session_user() -> String {
+    // SAFETY: reads a variable of this backend.
+    role_name(unsafe { pg_sys::GetSessionUserId() })
+}
+
+/// Distinguishes this backend from every other, also from a later one with the same process id.
+pub fn identity() -> u64 {
+    // SAFETY: plain reads of variables set at backend start.
+    unsafe { (pg_sys::MyProcPid as u64) << 32 ^ pg_sys::MyStartTimestamp as u64 }
+}
+
+/// What initdb gave this cluster; its physical copies have the same.
+pub fn system_identifier() -> u64 {
+    // SAFETY: reads the control file's copy in memory.
+    unsafe { pg_sys::GetSystemIdentifier() }
+}
+
+/// The database that we are connected to.
+pub fn database_name() -> String {
+    // SAFETY: an unknown database gives NULL.
+    unsafe { owned(pg_sys::get_database_name(pg_sys::MyDatabaseId)) }.unwrap_or_default()
+}
+
+/// On a standby, how far WAL was replayed; `None` on a primary.
+pub fn replayed_position() -> Option<u64> {
+    // SAFETY: both read shared state of the server and raise no error.
+    unsafe { pg_sys::RecoveryInProgress().then(|| pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut())) }
+}
+
+/// A setting that may not exist. Empty counts as absent: PostgreSQL leaves '' behind after a transaction.
+pub fn setting(name: &CStr) -> Option<String> {
+    // SAFETY: with missing_ok set, an unknown name gives NULL; the text is copied before anything can change it.
+    unsafe { owned(pg_sys::GetConfigOption(name.as_ptr(), true, false)) }.filter(|value| !value.is_empty())
+}
+
+/// 48 hexadecimal digits that nobody can guess.
+pub fn random_text() -> String {
+    let mut bytes = [0u8; 24];
+    // SAFETY: fills exactly the buffer that is passed.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
+        ereport!(ERROR, PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, "could not generate random bytes");
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: with noerr set, an unknown role gives NULL.
+    unsafe { owned(pg_sys::GetUserNameFromId(role, true)) }.unwrap_or_default()
+}
+
+unsafe fn owned(text: *const c_char) -> Option<String> {
+    // SAFETY: the caller passes NULL or a NUL-terminated string.
+    unsafe { (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned()) }
+}
