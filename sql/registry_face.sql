@@ -28,6 +28,27 @@ alter table kakunin.trust_anchor enable always trigger trust_emptied;
 alter table kakunin.certificate enable always trigger trust_emptied;
 alter table kakunin.revocation enable always trigger trust_emptied;
 
+create function kakunin._revocation_reason(reason text) returns text
+    language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if coalesce(reason, 'unspecified') not in (
+        'unspecified', 'keyCompromise', 'cACompromise', 'affiliationChanged', 'superseded', 'cessationOfOperation',
+        'privilegeWithdrawn', 'aACompromise')
+    then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = 'revocation reason is not known',
+            detail = format('revocation_reason_unknown: %s.', quote_literal(left(reason, 64))),
+            hint = 'Use unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, '
+                || 'cessationOfOperation, privilegeWithdrawn or aACompromise.';
+    end if;
+    return coalesce(reason, 'unspecified');
+end
+$$;
+comment on function kakunin._revocation_reason(text) is
+    'The reason if RFC 5280 section 5.3.1 knows it, unspecified for NULL';
+
 create function kakunin.revoke_certificate(
     serial text,
     reason text default 'unspecified',
@@ -41,7 +62,7 @@ as $$
 declare
     -- Unlike the arguments, these cannot be mistaken for columns.
     wanted_serial text := kakunin.normalize_serial(serial);
-    wanted_reason text := coalesce(reason, 'unspecified');
+    wanted_reason text := kakunin._revocation_reason(reason);
     wanted_detail text := detail;
     wanted_fingerprint bytea := fingerprint;
     known bytea[];
@@ -51,15 +72,6 @@ begin
         raise exception using
             errcode = 'null_value_not_allowed',
             message = 'serial must not be null';
-    end if;
-    if wanted_reason not in ('unspecified', 'keyCompromise', 'cACompromise', 'affiliationChanged', 'superseded',
-                             'cessationOfOperation', 'privilegeWithdrawn', 'aACompromise') then
-        raise exception using
-            errcode = 'invalid_parameter_value',
-            message = 'revocation reason is not known',
-            detail = format('revocation_reason_unknown: %s.', quote_literal(left(wanted_reason, 64))),
-            hint = 'Use unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, '
-                || 'cessationOfOperation, privilegeWithdrawn or aACompromise.';
     end if;
     select array_agg(c.fingerprint) into known
       from kakunin.certificate c
@@ -106,7 +118,7 @@ begin
             detail = coalesce(verdict.reason || ': ' || verdict.detail, 'certificate_malformed: It is null.');
     end if;
     insert into kakunin.revocation as r (fingerprint, serial, reason, detail)
-    values (verdict.fingerprint, verdict.serial, revoke_issuer.reason, revoke_issuer.detail)
+    values (verdict.fingerprint, verdict.serial, kakunin._revocation_reason(revoke_issuer.reason), revoke_issuer.detail)
     on conflict on constraint revocation_pkey do nothing;
     select r.* into strict result from kakunin.revocation r where r.fingerprint = verdict.fingerprint;
     return result;

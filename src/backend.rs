@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char};
 /// The role that SET ROLE or SET SESSION AUTHORIZATION chose; the bodies of definer functions do not change it.
 pub fn outer_role() -> pg_sys::Oid {
     // SAFETY: reads a variable of this backend.
-    unsafe { pg_sys::GetOuterUserId() }
+    unsafe { raw::GetOuterUserId() }
 }
 
 /// Its name.
@@ -40,8 +40,20 @@ pub fn database_name() -> String {
 
 /// On a standby, how far WAL was replayed; `None` on a primary.
 pub fn replayed_position() -> Option<u64> {
-    // SAFETY: both read shared state of the server and raise no error.
-    unsafe { pg_sys::RecoveryInProgress().then(|| pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut())) }
+    // SAFETY: both read shared state of the server.
+    unsafe { raw::RecoveryInProgress().then(|| raw::GetXLogReplayRecPtr(std::ptr::null_mut())) }
+}
+
+/// The server's clock, in PostgreSQL's microseconds since 2000.
+pub fn clock() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { raw::GetCurrentTimestamp() }
+}
+
+/// Is a savepoint open, or a block with an exception handler?
+pub fn is_below_savepoint() -> bool {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() > 1 }
 }
 
 /// A setting that may not exist. Empty counts as absent: PostgreSQL leaves '' behind after a transaction.
@@ -68,4 +80,17 @@ fn role_name(role: pg_sys::Oid) -> String {
 unsafe fn owned(text: *const c_char) -> Option<String> {
     // SAFETY: the caller passes NULL or a NUL-terminated string.
     unsafe { (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned()) }
+}
+
+/// Functions that raise no error, so that the guard which pgrx puts around each call, dear where a policy runs for
+/// every row, has nothing to catch.
+mod raw {
+    use super::pg_sys;
+
+    unsafe extern "C" {
+        pub fn GetOuterUserId() -> pg_sys::Oid;
+        pub fn RecoveryInProgress() -> bool;
+        pub fn GetXLogReplayRecPtr(timeline: *mut u32) -> u64;
+        pub fn GetCurrentTimestamp() -> i64;
+    }
 }

@@ -15,6 +15,7 @@ mod error;
 mod gateway;
 mod hooks;
 mod policy;
+mod reading;
 mod registry;
 mod session;
 mod shmem;

@@ -1,57 +1,57 @@
 //! What policies call. STABLE, PARALLEL SAFE, and silent: unbound, expired or revoked gives NULL or false.
 
-use crate::{session, shmem};
+use crate::{reading, shmem};
 use kakunin_core::scope::{Action, Scope};
 use pgrx::prelude::*;
 
 /// Serial number of the certificate this session is bound to: upper-case hexadecimal without separators.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_cert_serial() -> Option<String> {
-    Some(session::live()?.serial.clone())
+    reading::with_live(|binding| binding.serial.clone())
 }
 
 /// SHA-256 of that certificate, lower-case hexadecimal. Unlike a serial number it names one certificate among all
 /// issuers.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_cert_fingerprint() -> Option<String> {
-    Some(session::live()?.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect())
+    reading::with_live(|binding| binding.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The agent that the certificate names.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_agent_id() -> Option<String> {
-    Some(session::live()?.agent_id.clone())
+    reading::with_live(|binding| binding.agent_id.clone())
 }
 
 /// The tenant that the certificate names.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_tenant_id() -> Option<String> {
-    session::live()?.tenant_id.clone()
+    reading::with_live(|binding| binding.tenant_id.clone()).flatten()
 }
 
 /// 'active' while the binding counts, else NULL.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_cert_status() -> Option<&'static str> {
-    session::live().map(|_| "active")
+    reading::with_live(|_| "active")
 }
 
 /// How the session proved who it is: 'proof', 'tls' or 'gateway'.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_binding_source() -> Option<&'static str> {
-    Some(session::live()?.source.as_str())
+    reading::with_live(|binding| binding.source.as_str())
 }
 
 /// The scope that the certificate carries.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_scope() -> Option<pgrx::JsonB> {
-    let binding = session::live()?;
+    let binding = reading::live()?;
     serde_json::from_str(binding.scope.as_deref()?).ok().map(pgrx::JsonB)
 }
 
 /// Instruments that the scope permits; NULL when it names none.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_permitted_instruments() -> Option<Vec<String>> {
-    let binding = session::live()?;
+    let binding = reading::live()?;
     let scope = Scope::parse(binding.scope.as_deref()?).ok()?;
     scope.permitted_instruments().map(<[String]>::to_vec)
 }
@@ -66,7 +66,7 @@ fn kakunin_allows(
     venue: default!(Option<&str>, "NULL"),
     region: default!(Option<&str>, "NULL"),
 ) -> bool {
-    let (Some(action), Some(binding)) = (action, session::live()) else { return false };
+    let (Some(action), Some(binding)) = (action, reading::live()) else { return false };
     let Some(Ok(scope)) = binding.scope.as_deref().map(Scope::parse) else { return false };
     let amount = amount.map(|amount| amount.to_string());
     let request = Action {

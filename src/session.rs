@@ -1,4 +1,4 @@
-//! Who this session is: binding it, and reading the binding.
+//! Who this session is: the commands that bind it.
 
 use crate::certificate::{Verdict, jsonb, timestamp};
 use crate::chain::{self, Verified};
@@ -6,7 +6,7 @@ use crate::error::{self, Result};
 use crate::hooks::binding::{self as setting, Lifetime};
 use crate::hooks::failure::Failure;
 use crate::hooks::{peer, transaction};
-use crate::{backend, catalog, config, gateway, shmem};
+use crate::{backend, catalog, config, gateway, reading, shmem};
 use kakunin_core::certificate::signature::{self, Algorithm};
 use kakunin_core::certificate::{Certificate, serial};
 use kakunin_core::session::binding::{Binding, Source, admit_bind};
@@ -14,7 +14,6 @@ use kakunin_core::session::proof::{Expectation, Proof};
 use kakunin_core::{Reason, UnixTime, limits};
 use pgrx::prelude::*;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::CStr;
 use std::rc::Rc;
 
 /// A fresh nonce for a proof. Open for 60 s or until it is used; a second call replaces the first.
@@ -64,7 +63,7 @@ fn lock_role() {
 /// What the session is bound to, or NULL.
 #[pg_extern(schema = "kakunin", stable, parallel_restricted)]
 fn current_binding() -> Option<pgrx::composite_type!('static, "kakunin.session_binding")> {
-    let binding = live()?;
+    let binding = reading::live()?;
     let mut row = Verdict::new("kakunin.session_binding");
     row.set("source", Some(binding.source.as_str()));
     row.set("serial", Some(binding.serial.clone()));
@@ -96,8 +95,7 @@ fn pre_request() -> Result<()> {
     if REQUEST_SEEN.replace(true) {
         return Err(error::report(Reason::RequestAlreadySeen));
     }
-    drop_leftover();
-    pre_request_binding().map_err(error::report)
+    drop_leftover().and_then(|()| pre_request_binding()).map_err(error::report)
 }
 
 /// Is this a gateway's connection, whatever its login? Then the next request is another client's. That pre_request()
@@ -107,13 +105,16 @@ fn serves_requests() -> bool {
 }
 
 /// A binding from before the request is not the request's. Nothing was read under it in this transaction yet, unless
-/// IDENTITY_SEEN says so.
-fn drop_leftover() {
-    if stored().is_some() {
-        let seen = IDENTITY_SEEN.get();
-        setting::assign("", Lifetime::Transaction);
-        IDENTITY_SEEN.set(seen);
+/// the identity seen says so. Below a savepoint, which could bring it back, it is refused instead.
+fn drop_leftover() -> std::result::Result<(), Reason> {
+    let Some(leftover) = reading::stored() else { return Ok(()) };
+    if backend::is_below_savepoint() {
+        return Err(Reason::AlreadyBound { serial: leftover.serial.clone() });
     }
+    let seen = reading::identity_seen();
+    setting::assign("", Lifetime::Transaction);
+    reading::set_identity_seen(seen);
+    Ok(())
 }
 
 fn pre_request_binding() -> std::result::Result<(), Reason> {
@@ -215,8 +216,8 @@ fn store(verified: &Verified, source: Source, now: UnixTime, lifetime: Lifetime)
         bound_at: now,
         session_scoped: lifetime == Lifetime::Session,
     };
-    admit_bind(stored().as_deref(), IDENTITY_SEEN.get(), &binding)?;
-    IDENTITY_SEEN.set(Some(binding.fingerprint));
+    admit_bind(reading::stored().as_deref(), reading::identity_seen(), &binding)?;
+    reading::set_identity_seen(Some(binding.fingerprint));
     setting::assign(&binding.encode(), lifetime);
     transaction::lock_role();
     Ok(())
@@ -233,73 +234,11 @@ fn refuse_contradiction(verified: &Verified) -> std::result::Result<(), Reason> 
     }
 }
 
-/// What the session is bound to, as stored: also when it no longer counts.
-pub fn stored() -> Option<Rc<Binding>> {
-    let generation = setting::generation();
-    READING.with_borrow_mut(|reading| {
-        if reading.generation != generation {
-            let binding = setting::value().and_then(|value| Binding::decode(value.to_str().ok()?).ok());
-            *reading = Reading { generation, binding: binding.map(Rc::new), trusted_at: None };
-        }
-        reading.binding.clone()
-    })
-}
-
-/// A binding that a transaction replaces or takes away has been its identity, whether or not it was read.
-pub fn taken_away(old: &CStr) {
-    if IDENTITY_SEEN.get().is_none()
-        && let Some(binding) = old.to_str().ok().and_then(|text| Binding::decode(text).ok())
-    {
-        IDENTITY_SEEN.set(Some(binding.fingerprint));
-    }
-}
-
-/// The binding, if it counts right now: same role, inside its validity, nothing in its path revoked. What every
-/// policy function reads. Never raises an error of ours: doubt means unbound.
-pub fn live() -> Option<Rc<Binding>> {
-    let binding = stored()?;
-    if binding.role != backend::outer_role().to_u32() || !binding.alive_at(shmem::now()) {
-        return None;
-    }
-    let moment = Moment::now()?;
-    if READING.with_borrow(|reading| reading.trusted_at) != Some(moment) {
-        if !chain::is_trusted(&binding.fingerprint, &binding.issuer_fingerprints) {
-            return None;
-        }
-        READING.with_borrow_mut(|reading| reading.trusted_at = Some(moment));
-    }
-    IDENTITY_SEEN.set(Some(binding.fingerprint));
-    Some(binding)
-}
-
-/// A point after which trust may have changed: the epoch on a primary, the replayed WAL position on a standby.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Moment {
-    Epoch(u64),
-    Replayed(u64),
-}
-
-impl Moment {
-    /// Taken before the tables are read, so that a change in between is noticed next time.
-    fn now() -> Option<Self> {
-        match backend::replayed_position() {
-            Some(position) => Some(Self::Replayed(position)),
-            None => shmem::area().ok().map(|area| Self::Epoch(area.epoch())),
-        }
-    }
-}
-
-struct Reading {
-    generation: u64,
-    binding: Option<Rc<Binding>>,
-    trusted_at: Option<Moment>,
-}
-
 /// Called when a transaction has committed or was prepared.
 pub fn at_commit() {
     SPENT.take();
     RETRYABLE.take();
-    IDENTITY_SEEN.set(None);
+    reading::set_identity_seen(None);
     REQUEST_SEEN.set(false);
 }
 
@@ -311,7 +250,7 @@ pub fn at_abort(failure: Option<Failure>) {
         ids.clear();
     }
     RETRYABLE.set(Retry { ids, failure });
-    IDENTITY_SEEN.set(None);
+    reading::set_identity_seen(None);
     REQUEST_SEEN.set(false);
 }
 
@@ -351,9 +290,7 @@ thread_local! {
     static CHALLENGE: RefCell<Option<(String, UnixTime)>> = const { RefCell::new(None) };
     static SPENT: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
     static RETRYABLE: RefCell<Retry> = const { RefCell::new(Retry { ids: Vec::new(), failure: None }) };
-    static IDENTITY_SEEN: Cell<Option<[u8; 32]>> = const { Cell::new(None) };
     static REQUEST_SEEN: Cell<bool> = const { Cell::new(false) };
     static PEER: OnceCell<Option<[u8; 32]>> = const { OnceCell::new() };
     static AUDIENCE: OnceCell<String> = const { OnceCell::new() };
-    static READING: RefCell<Reading> = const { RefCell::new(Reading { generation: u64::MAX, binding: None, trusted_at: None }) };
 }

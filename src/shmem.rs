@@ -1,7 +1,7 @@
 //! Shared memory: the revocation epoch and the used proofs. Nothing here must survive a crash: after a restart
 //! bindings are gone with their sessions, and proofs from before the start are refused.
 
-use crate::config;
+use crate::{backend, config};
 use kakunin_core::session::replay::{self, Slot};
 use kakunin_core::{Reason, UnixTime};
 use pgrx::prelude::*;
@@ -183,9 +183,7 @@ fn random_seed() -> [u8; 16] {
 
 /// The server's clock.
 pub fn now() -> UnixTime {
-    // SAFETY: reads the clock, nothing else.
-    let timestamp = unsafe { pg_sys::GetCurrentTimestamp() };
-    UnixTime(timestamp + POSTGRES_EPOCH_MICROS)
+    UnixTime(backend::clock() + POSTGRES_EPOCH_MICROS)
 }
 
 /// Microseconds from 1970-01-01, where Unix counts from, to 2000-01-01, where PostgreSQL does.

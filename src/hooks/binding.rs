@@ -5,10 +5,11 @@
 //! SET clauses, GRANT SET and superusers alike. The hook runs again in each parallel worker, so it must not verify
 //! proofs or read keys; RESET only clears, which fails closed.
 
-use crate::session;
+use crate::reading;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long a binding lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub fn assign(value: &str, lifetime: Lifetime) {
 
 /// Counts assignments (ours, a rollback's, a reset's); a cached reading is good while this stands still.
 pub fn generation() -> u64 {
-    GENERATION.get()
+    GENERATION.load(Ordering::Relaxed)
 }
 
 /// The encoded binding, or `None` when unbound.
@@ -99,13 +100,13 @@ unsafe extern "C-unwind" fn check(
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_assign(_value: *const c_char, _extra: *mut c_void) {
-    GENERATION.set(GENERATION.get().wrapping_add(1));
+    GENERATION.fetch_add(1, Ordering::Relaxed);
     // The old value is still there. When PostgreSQL restores values at the end of a (sub)transaction, nothing is noted.
     // SAFETY: reads a variable of this backend.
     if unsafe { pg_sys::IsTransactionState() }
         && let Some(old) = value()
     {
-        session::taken_away(old);
+        reading::taken_away(old);
     }
 }
 
@@ -127,7 +128,7 @@ impl Drop for OpenGate {
 
 thread_local! {
     static GATE_OPEN: Cell<bool> = const { Cell::new(false) };
-    static GENERATION: Cell<u64> = const { Cell::new(0) };
 }
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 static mut VALUE: *mut c_char = std::ptr::null_mut();
 const NAME: &CStr = c"kakunin.binding";
