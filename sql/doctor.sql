@@ -214,6 +214,19 @@ as $$
          group by g.name
 
         union all
+        select 'medium', 'temporary_granted', format('database %I', d.datname),
+               'On a shared connection a temporary table with a real one''s name takes what later clients write to it.',
+               format('revoke temporary on database %I from public;', d.datname)
+          from pg_database d
+          cross join lateral aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+         where d.datname = current_database() and a.grantee = 0 and a.privilege_type = 'TEMPORARY'
+           and exists (select from protected)
+           and (coalesce(current_setting('kakunin.trusted_gateways', true), '') <> ''
+                or exists (
+                    select from pg_db_role_setting r cross join lateral unnest(r.setconfig) as c(setting)
+                     where c.setting ~ '^kakunin\.session_binding=(off|false|no|0)$'))
+
+        union all
         select 'high', 'schema_open_to_all', n.nspname::text,
                format('Everyone may create objects in it, and names in %s are searched first by many sessions.', n.nspname),
                format('revoke create on schema %I from public;', n.nspname)

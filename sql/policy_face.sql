@@ -21,7 +21,11 @@ declare
     policy_name name;
 begin
     if relation is null or serial_column is null then
-        raise exception using errcode = 'null_value_not_allowed', message = 'relation and serial_column must not be null';
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = 'argument must not be null',
+            detail = format('argument_null: Argument %s is null.',
+                            case when relation is null then 'relation' else 'serial_column' end);
     end if;
     reader := case identity
         when 'serial' then 'kakunin_cert_serial'
@@ -37,7 +41,7 @@ begin
             hint = 'Use serial, fingerprint, agent_id or tenant_id.';
     end if;
     select c.relkind into kind from pg_class c where c.oid = relation;
-    if kind not in ('r', 'p') then
+    if kind is null or kind not in ('r', 'p') then
         raise exception using
             errcode = 'wrong_object_type',
             message = format('%s is not a table', relation),

@@ -1,6 +1,9 @@
 -- What people and triggers do with the registry. Definer functions write tables that no role may write directly;
 -- each pins its search path and names its objects in full.
 
+create function kakunin.trust_changed() returns trigger
+    language c as 'MODULE_PATHNAME', 'kakunin_trust_changed';
+
 create trigger trust_changed
     after insert or update or delete on kakunin.trust_anchor
     for each row execute function kakunin.trust_changed();
@@ -70,8 +73,9 @@ declare
 begin
     if wanted_serial is null then
         raise exception using
-            errcode = 'null_value_not_allowed',
-            message = 'serial must not be null';
+            errcode = 'invalid_parameter_value',
+            message = 'argument must not be null',
+            detail = 'argument_null: Argument serial is null.';
     end if;
     select array_agg(c.fingerprint) into known
       from kakunin.certificate c
@@ -111,11 +115,18 @@ declare
     verdict kakunin.certificate_verdict := kakunin.check_certificate(certificate);
     result kakunin.revocation;
 begin
+    if certificate is null then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = 'argument must not be null',
+            detail = 'argument_null: Argument certificate is null.';
+    end if;
     if verdict.fingerprint is null then
         raise exception using
             errcode = 'invalid_binary_representation',
             message = 'certificate cannot be decoded',
-            detail = coalesce(verdict.reason || ': ' || verdict.detail, 'certificate_malformed: It is null.');
+            detail = verdict.reason || ': ' || verdict.detail,
+            hint = 'Pass one DER certificate; kakunin.pem_decode() turns PEM into DER.';
     end if;
     insert into kakunin.revocation as r (fingerprint, serial, reason, detail)
     values (verdict.fingerprint, verdict.serial, kakunin._revocation_reason(revoke_issuer.reason), revoke_issuer.detail)

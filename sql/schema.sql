@@ -1,6 +1,19 @@
 -- Schema, roles, types and tables. Everything but the policy functions lives in schema kakunin; the schema is
 -- created without IF NOT EXISTS, so that nobody can prepare one with objects of their own in it.
 
+do $$
+begin
+    if pg_catalog.getdatabaseencoding() <> 'UTF8' then
+        raise exception using
+            errcode = 'object_not_in_prerequisite_state',
+            message = 'kakunin needs a database in UTF8',
+            detail = pg_catalog.format('encoding_unsupported: This database is in %s; scopes, proofs and names are UTF-8 texts.',
+                                       pg_catalog.getdatabaseencoding()),
+            hint = 'Create the database with ENCODING ''UTF8'', from template0.';
+    end if;
+end
+$$;
+
 create schema kakunin;
 comment on schema kakunin is 'X.509 identities for AI agents: registry, session binding, policies';
 

@@ -30,7 +30,7 @@ extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!(
     "../sql/registry_face.sql",
     name = "registry_face",
-    requires = ["schema", registry::trust_changed, registry::add_trust_anchor, registry::import_certificate]
+    requires = ["schema", registry::add_trust_anchor, registry::import_certificate]
 );
 extension_sql_file!(
     "../sql/certificate_face.sql",

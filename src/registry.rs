@@ -46,27 +46,21 @@ fn import_certificate(
     agent_id: default!(Option<&str>, "NULL"),
     tenant_id: default!(Option<&str>, "NULL"),
     agent_name: default!(Option<&str>, "NULL"),
-    allow_shared_serial: default!(bool, "false"),
+    allow_shared_serial: default!(Option<bool>, "false"),
 ) -> Result<pgrx::composite_type!('static, "kakunin.certificate_verdict"), ErrorReport> {
     let certificate = certificate.ok_or_else(|| error::report(Reason::ArgumentNull { what: "certificate".into() }))?;
     let chain = chain.map(present).unwrap_or_default();
     let mut agent =
         chain::check_agent(certificate, &chain, &[], shmem::now(), &config::profile()).map_err(error::report)?;
     name_agent(&mut agent, agent_id, tenant_id).map_err(error::report)?;
-    refuse_shared_serial(&agent.path.leaf, allow_shared_serial).map_err(error::report)?;
+    refuse_shared_serial(&agent.path.leaf, allow_shared_serial.unwrap_or(false)).map_err(error::report)?;
     insert(&agent, certificate, chain, agent_name)?;
     Ok(agent_verdict(&agent))
 }
 
-/// Row trigger on the tables of trust: after commit, every session looks its certificate up again.
-#[pg_trigger(
-    sql = "create function kakunin.trust_changed() returns trigger language c as 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
-)]
-fn trust_changed<'a>(
-    trigger: &'a pgrx::PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, pgrx::trigger_support::PgTriggerError> {
+/// This transaction writes to the tables of trust: after commit, every session looks its certificate up again.
+pub fn trust_changes() {
     TRUST_CHANGED.set(true);
-    Ok(trigger.new().or_else(|| trigger.old()))
 }
 
 /// A prepared transaction is committed by another backend, which knows nothing of this change; so it is refused.

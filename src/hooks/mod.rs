@@ -7,6 +7,7 @@ mod light;
 pub mod peer;
 mod planner;
 pub mod transaction;
+mod trigger;
 
 /// Installs everything; called once from `_PG_init`.
 pub fn install() {
