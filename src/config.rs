@@ -129,7 +129,7 @@ pub fn define(preloaded: bool) {
         GucRegistry::define_int_guc(
             c"kakunin.used_proofs_max",
             c"Proofs that shared memory remembers until they expire.",
-            c"When it is full of live proofs, further ones are refused. About 32 bytes each.",
+            c"When it is full of live proofs, further ones are refused. About 54 bytes each.",
             &USED_PROOFS_MAX,
             1024,
             16_777_216,

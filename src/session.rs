@@ -195,6 +195,7 @@ fn spend(area: shmem::Area, proof: &Proof, now: UnixTime) -> std::result::Result
     if proof.nonce().is_some() {
         CHALLENGE.set(None);
     }
+    RETRYABLE.with_borrow_mut(|retry| retry.ids.retain(|retried| *retried != id));
     SPENT.with_borrow_mut(|ids| ids.push(id));
     Ok(())
 }

@@ -65,7 +65,7 @@ impl Area {
         let admit = |slots: &mut [Slot]| {
             replay::admit(slots, id, expires_at, now, config::clock_skew_seconds(), owner, may_retry)
         };
-        match self.with_partition(partition_of(&id), admit).refusal(expires_at, per) {
+        match self.with_partition(self.partition_of(&id), admit).refusal(expires_at, per) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
@@ -77,6 +77,14 @@ impl Area {
             .map(|n| self.with_partition(n, |slots| replay::live(slots, now, config::clock_skew_seconds())))
             .sum();
         (live, replay::capacity(self.header().slots_per_partition) * PARTITIONS)
+    }
+
+    /// Keyed, so that nobody can choose ids that all fall into one partition and fill it for everyone.
+    fn partition_of(self, id: &[u8; 16]) -> usize {
+        let [key, factor] = self.header().partition_key;
+        let (low, high) = (u128::from_le_bytes(*id) as u64, (u128::from_le_bytes(*id) >> 64) as u64);
+        let mixed = (low ^ key).wrapping_mul(factor | 1) ^ high;
+        (mixed.wrapping_mul(factor | 1) >> 32) as usize % PARTITIONS
     }
 
     fn header(self) -> &'static Header {
@@ -121,11 +129,8 @@ struct Header {
     epoch: AtomicU64,
     started: i64,
     slots_per_partition: usize,
+    partition_key: [u64; 2],
     locks: *mut pg_sys::LWLockPadded,
-}
-
-fn partition_of(id: &[u8; 16]) -> usize {
-    usize::from(id[15]) % PARTITIONS
 }
 
 fn slots_per_partition() -> usize {
@@ -164,6 +169,7 @@ unsafe extern "C-unwind" fn on_startup() {
                 epoch: AtomicU64::new(1),
                 started: now().0,
                 slots_per_partition: slots_per_partition(),
+                partition_key: [random_u64(), random_u64()],
                 locks: pg_sys::GetNamedLWLockTranche(NAME.as_ptr()),
             });
             for partition in 0..PARTITIONS {
@@ -172,6 +178,10 @@ unsafe extern "C-unwind" fn on_startup() {
         }
         HEADER.store(area, Ordering::Release);
     }
+}
+
+fn random_u64() -> u64 {
+    u128::from_le_bytes(random_seed()) as u64
 }
 
 fn random_seed() -> [u8; 16] {

@@ -53,10 +53,20 @@ mod tests {
     fn both_spellings_become_one_and_others_are_refused() {
         let hash = model_hash(b"");
         let digits = hash.strip_prefix("sha256:").unwrap();
-        for spelling in [hash.clone(), digits.to_owned(), digits.to_uppercase(), format!("sha256:{}", digits.to_uppercase())] {
+        for spelling in
+            [hash.clone(), digits.to_owned(), digits.to_uppercase(), format!("sha256:{}", digits.to_uppercase())]
+        {
             assert_eq!(normalize(&spelling).as_ref(), Ok(&hash));
         }
-        for refused in ["", "sha256:", &digits[1..], &format!("{digits}0"), &format!("sha512:{digits}"), &format!(" {hash}"), &digits.replace('e', "g")] {
+        for refused in [
+            "",
+            "sha256:",
+            &digits[1..],
+            &format!("{digits}0"),
+            &format!("sha512:{digits}"),
+            &format!(" {hash}"),
+            &digits.replace('e', "g"),
+        ] {
             assert_eq!(normalize(refused), Err(Reason::ModelHashMalformed), "{refused}");
         }
         assert_eq!(normalize("sha256:é"), Err(Reason::ModelHashMalformed));

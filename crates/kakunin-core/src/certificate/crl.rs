@@ -45,7 +45,9 @@ impl<'a> Crl<'a> {
     /// [`Reason::CrlMalformed`], also for one above 16 MiB.
     pub(super) fn parse(der: &'a [u8]) -> Result<Self, Reason> {
         if der.len() > CRL_BYTES_MAX {
-            return Err(Reason::CrlMalformed { what: format!("It has {} bytes, at most {CRL_BYTES_MAX} are read", der.len()) });
+            return Err(Reason::CrlMalformed {
+                what: format!("It has {} bytes, at most {CRL_BYTES_MAX} are read", der.len()),
+            });
         }
         Self::read(der).map_err(|fault| Reason::CrlMalformed { what: sentence(fault) })
     }

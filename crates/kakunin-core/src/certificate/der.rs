@@ -271,7 +271,8 @@ pub(crate) fn oid_text(value: &[u8]) -> String {
 /// The content octets of an OBJECT IDENTIFIER written as text (`1.3.6.1.4.1.99999`).
 pub(crate) fn oid_octets(text: &str) -> Option<Vec<u8>> {
     let arcs = text.split('.').map(|arc| {
-        let canonical = !arc.is_empty() && arc.bytes().all(|c| c.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'));
+        let canonical =
+            !arc.is_empty() && arc.bytes().all(|c| c.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'));
         if canonical { arc.parse::<u64>().ok() } else { None }
     });
     let arcs = arcs.collect::<Option<Vec<u64>>>()?;

@@ -19,7 +19,7 @@ pub(crate) struct Extensions {
     pub(crate) authority_key_id: Option<Vec<u8>>,
     pub(crate) distribution_points: Option<Vec<DistributionPoint>>,
     pub(crate) policies: Option<Vec<Vec<u8>>>,
-    pub(crate) policy_mappings: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) policy_mappings: Vec<PolicyMapping>,
     pub(crate) require_explicit_policy: Option<u32>,
     pub(crate) inhibit_policy_mapping: Option<u32>,
     pub(crate) inhibit_any_policy: Option<u32>,
@@ -30,6 +30,9 @@ pub(crate) struct Extensions {
     /// All that is not known here: OID content and value.
     pub(crate) others: Vec<(Vec<u8>, Vec<u8>)>,
 }
+
+/// What a policy of the issuer is called below: issuer's and subject's OID content (RFC 5280 section 4.2.1.5).
+pub(crate) type PolicyMapping = (Vec<u8>, Vec<u8>);
 
 /// RFC 5280 section 4.2.1.9.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +85,8 @@ pub(crate) fn read(field: Option<&[u8]>) -> Result<Extensions, Reason> {
         return Ok(extensions);
     };
     let malformed = |fault| Reason::CertificateMalformed { what: sentence(fault) };
-    let mut list = Reader::new(der::only(field, der::SEQUENCE, "the extensions are not a SEQUENCE").map_err(malformed)?);
+    let mut list =
+        Reader::new(der::only(field, der::SEQUENCE, "the extensions are not a SEQUENCE").map_err(malformed)?);
     if list.at_end() {
         return Err(malformed(Fault("the list of extensions is empty")));
     }
@@ -350,7 +354,7 @@ fn policies(value: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     if policies.is_empty() { Err(Fault("it is empty")) } else { Ok(policies) }
 }
 
-fn policy_mappings(value: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+fn policy_mappings(value: &[u8]) -> Result<Vec<PolicyMapping>, Fault> {
     let mut list = Reader::new(der::only(value, der::SEQUENCE, "a SEQUENCE is missing")?);
     let mut mappings = Vec::new();
     while !list.at_end() {
@@ -415,6 +419,3 @@ const SUBJECT_INFO_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0
 /// What rustls-webpki 0.103 processes; it refuses every other extension that is critical.
 const KNOWN_TO_WEBPKI: [&[u8]; 6] =
     [KEY_USAGE, SUBJECT_ALT_NAME, BASIC_CONSTRAINTS, NAME_CONSTRAINTS, DISTRIBUTION_POINTS, EXTENDED_KEY_USAGE];
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@ use num_bigint::BigUint;
 use rustls_pki_types::alg_id;
 
 use super::der::{self, Fault, Reader};
+use super::parse::sentence;
 use crate::Reason;
 use crate::limits::{PUBLIC_KEY_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
 
@@ -30,7 +31,7 @@ impl<'a> PublicKey<'a> {
     /// octets, even moduli, even exponents and exponents below 3 or above 33 bits.
     pub(crate) fn parse(spki: &'a [u8]) -> Result<Self, Reason> {
         if spki.len() > PUBLIC_KEY_BYTES_MAX {
-            return Err(malformed(Fault("it is longer than 4096 bytes")));
+            return Err(malformed(Fault("the public key is longer than 4096 bytes")));
         }
         let (algorithm, key) = split(spki).map_err(malformed)?;
         let unsupported = |what: &str| Err(Reason::KeyUnsupported { what: what.to_owned() });
@@ -74,13 +75,19 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-/// The AlgorithmIdentifier's content and the octets of the key.
-fn split(spki: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
-    let mut fields = Reader::new(der::only(spki, der::SEQUENCE, "it is not exactly one SEQUENCE")?);
-    let algorithm = fields.expect(der::SEQUENCE, "it has no algorithm")?;
-    let key = fields.expect(der::BIT_STRING, "it has no key")?;
-    fields.finish("it has bytes after the key")?;
-    Ok((algorithm, der::octets_of_bit_string(key)?))
+/// The AlgorithmIdentifier's content and the octets of the key, of whatever kind.
+pub(super) fn split(spki: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+    let mut fields = Reader::new(der::only(spki, der::SEQUENCE, "the public key is not exactly one SEQUENCE")?);
+    let identifier = fields.expect(der::SEQUENCE, "the public key has no algorithm")?;
+    let key = fields.expect(der::BIT_STRING, "the public key has no bits")?;
+    fields.finish("the public key has unknown fields")?;
+    let mut parts = Reader::new(identifier);
+    parts.expect(der::OID, "the public key has an algorithm without identifier")?;
+    if !parts.at_end() {
+        parts.read()?;
+    }
+    parts.finish("the public key has an algorithm with two parameters")?;
+    Ok((identifier, der::octets_of_bit_string(key)?))
 }
 
 fn parse_rsa(pkcs1: &[u8]) -> Result<PublicKey<'_>, Reason> {
@@ -101,7 +108,7 @@ fn parse_rsa(pkcs1: &[u8]) -> Result<PublicKey<'_>, Reason> {
         return unsupported("The RSA modulus is even".to_owned());
     }
     let value = exponent.iter().fold(0_u64, |sum, octet| (sum << 8) | u64::from(*octet));
-    if exponent.len() > 5 || value >= 1 << 33 || value < 3 || value % 2 == 0 {
+    if exponent.len() > 5 || !(3..1 << 33).contains(&value) || value % 2 == 0 {
         return unsupported("The RSA exponent is not an odd number from 3 to 33 bits".to_owned());
     }
     Ok(PublicKey::Rsa { pkcs1, exponent: value })
@@ -145,7 +152,8 @@ fn is_on_curve(point: &[u8], curve: &Curve) -> bool {
 fn is_on_edwards_curve(key: &[u8; 32]) -> bool {
     let mut y = *key;
     y[31] &= 0x7f;
-    let (p, d, y) = (BigUint::from_bytes_le(&ED25519_P), BigUint::from_bytes_le(&ED25519_D), BigUint::from_bytes_le(&y));
+    let (p, d, y) =
+        (BigUint::from_bytes_le(&ED25519_P), BigUint::from_bytes_le(&ED25519_D), BigUint::from_bytes_le(&y));
     let one = BigUint::from(1_u32);
     let square = (&y * &y) % &p;
     let (numerator, denominator) = ((&square + &p - &one) % &p, (&d * &square + &one) % &p);
@@ -155,7 +163,7 @@ fn is_on_edwards_curve(key: &[u8; 32]) -> bool {
 }
 
 fn malformed(fault: Fault) -> Reason {
-    Reason::PublicKeyMalformed { what: format!("In the SubjectPublicKeyInfo {}", fault.0) }
+    Reason::PublicKeyMalformed { what: sentence(fault) }
 }
 
 const POINT: &str = "The elliptic curve key is not an uncompressed point";

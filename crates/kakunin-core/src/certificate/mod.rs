@@ -36,4 +36,3 @@ pub use anchor::check_anchor;
 pub use parse::Certificate;
 pub use path::{Path, check_parsed_path, check_path};
 pub use profile::{Agent, AgentNames, NameSource, Profile, check_agent, read_agent};
-

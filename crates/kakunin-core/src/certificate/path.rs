@@ -151,7 +151,8 @@ impl<'a> Search<'a> {
         let issuers: Vec<&Certificate> = if path.len() > CHAIN_LENGTH_MAX {
             Vec::new()
         } else {
-            let may_follow = |issuer: &&&Certificate| names::same(&head.issuer_der, &issuer.subject_der) && !repeats(path, issuer);
+            let may_follow =
+                |issuer: &&&Certificate| names::same(&head.issuer_der, &issuer.subject_der) && !repeats(path, issuer);
             self.intermediates.iter().filter(may_follow).copied().collect()
         };
         let is_ambiguous = anchors.len() + issuers.len() > 1;

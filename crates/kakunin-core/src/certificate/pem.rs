@@ -146,6 +146,3 @@ fn malformed<T>(what: &str) -> Result<T, Reason> {
 
 const DASHES: &str = "-----";
 const LINE: usize = 64;
-
-#[cfg(test)]
-mod tests;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Certificate;
+use super::extensions::PolicyMapping;
 use crate::Reason;
 
 /// Checks a path, target first.
@@ -114,7 +115,7 @@ impl<'a> State<'a> {
 }
 
 /// Section 6.1.4 (b)(1): a mapped policy expects its subject policies; one that only any-policy covers is added.
-fn map<'a>(level: &mut BTreeMap<&'a [u8], BTreeSet<&'a [u8]>>, mappings: &'a [(Vec<u8>, Vec<u8>)]) {
+fn map<'a>(level: &mut BTreeMap<&'a [u8], BTreeSet<&'a [u8]>>, mappings: &'a [PolicyMapping]) {
     let has_any = level.contains_key(ANY_POLICY);
     let mut expected: BTreeMap<&[u8], BTreeSet<&[u8]>> = BTreeMap::new();
     for (issuer, subject) in mappings {

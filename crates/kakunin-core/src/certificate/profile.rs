@@ -154,9 +154,11 @@ fn named_by(uri: &str, certificate: &Certificate, profile: &Profile) -> Result<N
         Ok(SpiffeId::Agent { trust_domain, tenant, agent }) if trust_domain == profile.trust_domain => {
             Ok((NameSource::Spiffe, Some(agent.to_owned()), Some(tenant.to_owned())))
         }
-        Ok(SpiffeId::Agent { trust_domain, .. } | SpiffeId::Tenant { trust_domain, .. } | SpiffeId::Other { trust_domain })
-            if trust_domain != profile.trust_domain =>
-        {
+        Ok(
+            SpiffeId::Agent { trust_domain, .. }
+            | SpiffeId::Tenant { trust_domain, .. }
+            | SpiffeId::Other { trust_domain },
+        ) if trust_domain != profile.trust_domain => {
             Err(Reason::TrustDomainMismatch { found: trust_domain.to_owned(), expected: profile.trust_domain.clone() })
         }
         Ok(_) => violation("Its SPIFFE id is not of the form spiffe://DOMAIN/tenant/TENANT/agent/AGENT"),
@@ -237,7 +239,8 @@ fn scope(text: &str, source: NameSource) -> Result<String, Reason> {
     if text.len() > SCOPE_BYTES_MAX {
         return Err(malformed(format!("It has {} bytes, at most {SCOPE_BYTES_MAX} are read", text.len())));
     }
-    let canonical = json::canonicalize(text).map_err(|reason| malformed(reason.detail().trim_end_matches('.').to_owned()))?;
+    let canonical =
+        json::canonicalize(text).map_err(|reason| malformed(reason.detail().trim_end_matches('.').to_owned()))?;
     if source != NameSource::Urn && canonical != text {
         return Err(malformed("It is not canonical JSON (RFC 8785)".to_owned()));
     }
@@ -256,6 +259,3 @@ const AGENT_URN: &str = "urn:kakunin:agent:";
 const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 /// 2.5.29.37.0
 const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
-
-#[cfg(test)]
-mod tests;

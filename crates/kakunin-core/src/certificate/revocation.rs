@@ -61,7 +61,10 @@ impl<'a> Revocation<'a> {
         // Complete and delta CRLs share one sequence of numbers (section 5.2.3).
         let runs_backwards =
             |(newer, older): (&&Crl<'_>, &&Crl<'_>)| older.scope == newer.scope && older.number() > newer.number();
-        let pairs = lists.iter().enumerate().flat_map(|(index, newer)| lists.iter().skip(index + 1).map(move |older| (newer, older)));
+        let pairs = lists
+            .iter()
+            .enumerate()
+            .flat_map(|(index, newer)| lists.iter().skip(index + 1).map(move |older| (newer, older)));
         if pairs.into_iter().any(runs_backwards) {
             return unknown("the numbers of its issuer's CRLs run backwards".to_owned());
         }
@@ -100,7 +103,12 @@ impl<'a> Revocation<'a> {
 
     /// Whether a list is one that speaks about a certificate, the time aside: `Ok(false)` when it is of another
     /// issuer, an error with the cause when it is of this issuer but cannot be used.
-    fn obstacle(&mut self, index: usize, certificate: &Certificate, issuer: &Certificate) -> Result<bool, &'static str> {
+    fn obstacle(
+        &mut self,
+        index: usize,
+        certificate: &Certificate,
+        issuer: &Certificate,
+    ) -> Result<bool, &'static str> {
         let Some(crl) = self.crls.get(index) else {
             return Ok(false);
         };

@@ -103,6 +103,3 @@ fn canonical(hex: String) -> Result<String, Reason> {
 fn malformed<T>(what: &str) -> Result<T, Reason> {
     Err(Reason::SerialMalformed { what: what.to_owned() })
 }
-
-#[cfg(test)]
-mod tests;

@@ -157,6 +157,3 @@ pub fn verify(algorithm: Algorithm, spki_der: &[u8], message: &[u8], signature: 
 }
 
 const DER_NULL: &[u8] = &[0x05, 0x00];
-
-#[cfg(test)]
-mod tests;

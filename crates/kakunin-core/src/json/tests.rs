@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::session::vectors::records;
 
-/// PKI 36 and 33, and ATTACKS 10: the vectors, and each canonical form is its own.
+/// The vectors, and each canonical form is its own.
 #[test]
 fn pki_33_pki_36_the_vectors_come_out() {
     for record in records(include_str!("../../testdata/canonical_json.txt")) {
@@ -70,7 +70,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
         (-(1_i64 << 53)..=1 << 53).prop_map(|number| Value::Number(number.into())),
-        any::<f64>().prop_filter_map("JSON has finite numbers only", |number| Some(Value::Number(Number::from_f64(number)?))),
+        any::<f64>()
+            .prop_filter_map("JSON has finite numbers only", |number| Some(Value::Number(Number::from_f64(number)?))),
         any::<String>().prop_map(Value::String),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {

@@ -169,7 +169,8 @@ fn money(name: &str, value: &Value) -> Result<Money, Broken> {
 
 fn currency(value: &Value) -> Result<&str, Broken> {
     let sound = |text: &&str| {
-        CURRENCY_CHARS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        CURRENCY_CHARS.contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
     value.as_str().filter(sound).ok_or_else(|| "A currency is not 3 to 10 upper-case letters or digits".to_owned())
 }
@@ -177,7 +178,8 @@ fn currency(value: &Value) -> Result<&str, Broken> {
 /// A number as version 1 writes it: a text, so that no reader makes a double of it.
 fn decimal_text(name: &str, value: &Value) -> Result<Decimal, Broken> {
     let decimal = value.as_str().and_then(Decimal::parse_canonical);
-    decimal.ok_or_else(|| format!("{name} is not a decimal number of zero or more, written as text in its shortest form"))
+    decimal
+        .ok_or_else(|| format!("{name} is not a decimal number of zero or more, written as text in its shortest form"))
 }
 
 /// A number as the forms without a version write it. What the text of a double shows is what it stands for.
@@ -247,7 +249,8 @@ pub(super) fn is_text(text: &str) -> bool {
 
 /// [`is_text`] without NFC: for texts that are only compared with ones that are in NFC.
 pub(super) fn is_plain_text(text: &str) -> bool {
-    let visible = |character: char| !character.is_control() && !INVISIBLE.iter().any(|range| range.contains(&character));
+    let visible =
+        |character: char| !character.is_control() && !INVISIBLE.iter().any(|range| range.contains(&character));
     !text.is_empty() && text.chars().count() <= ID_CHARS_MAX && text.trim() == text && text.chars().all(visible)
 }
 
@@ -274,7 +277,8 @@ const CURRENCY_CHARS: std::ops::RangeInclusive<usize> = 3..=10;
 const DEPTH_MAX: u32 = 8;
 const RATE_MAX: u32 = 1_000_000_000;
 const RATE_SECONDS_MAX: u32 = 31_536_000;
-const BROKEN_WINDOW: &str = "operating hours are not days (mon to sun) with two different times (HH:MM) in a known zone";
+const BROKEN_WINDOW: &str =
+    "operating hours are not days (mon to sun) with two different times (HH:MM) in a known zone";
 
 /// Names in the forms without a version, and the member that each one is.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -314,3 +318,6 @@ const INVISIBLE: &[std::ops::RangeInclusive<char>] = &[
     '\u{fff9}'..='\u{fffb}',
     '\u{e0000}'..='\u{e007f}',
 ];
+
+#[cfg(test)]
+mod tests;

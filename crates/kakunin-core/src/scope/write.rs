@@ -22,10 +22,14 @@ pub(super) fn scope(scope: &Scope) -> String {
     put("daily_limit", scope.daily_limit.as_ref().map(money));
     put("human_approval_threshold", scope.human_approval_threshold.as_ref().map(money));
     put("rate", scope.rate.map(|rate| json!({"n": rate.n, "per_seconds": rate.per_seconds})));
-    put("operating_hours", scope.operating_hours.as_ref().map(|windows| {
-        let window = |(days, from, to, tz): (Vec<_>, _, _, _)| json!({"days": days, "from": from, "to": to, "tz": tz});
-        windows.iter().map(|each| window(each.texts())).collect()
-    }));
+    put(
+        "operating_hours",
+        scope.operating_hours.as_ref().map(|windows| {
+            let window =
+                |(days, from, to, tz): (Vec<_>, _, _, _)| json!({"days": days, "from": from, "to": to, "tz": tz});
+            windows.iter().map(|each| window(each.texts())).collect()
+        }),
+    );
     put("leverage_permitted", Some(json!(scope.leverage_permitted)));
     put("max_leverage_ratio", scope.max_leverage_ratio.as_ref().map(|ratio| json!(ratio.to_string())));
     put("model_hashes", scope.model_hashes.as_ref().map(|hashes| json!(hashes)));

@@ -87,7 +87,8 @@ impl<'a> Proof<'a> {
             }
         }
         let algorithm = header.get("alg").and_then(Value::as_str);
-        let algorithm = ALGORITHMS.iter().find(|known| Some(**known) == algorithm).ok_or(Reason::ProofAlgorithmRefused)?;
+        let algorithm =
+            ALGORITHMS.iter().find(|known| Some(**known) == algorithm).ok_or(Reason::ProofAlgorithmRefused)?;
         let fingerprint = header
             .get("x5t#S256")
             .and_then(Value::as_str)
@@ -320,8 +321,7 @@ fn malformed_as(what: &'static str) -> Reason {
 }
 
 /// The accepted values of `alg`. No `none`, and no HMAC: a certificate's key is public.
-pub const ALGORITHMS: &[&str] =
-    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+pub const ALGORITHMS: &[&str] = &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 /// The value of `typ`, so that a token signed for another purpose never counts (RFC 8725 section 3.11).
 pub const TYPE: &str = "kakunin-proof+jwt";
 /// Seconds of clock skew that are allowed for at most.

@@ -62,14 +62,22 @@ fn pki_14_a_signature_verifies_under_its_own_algorithm_and_key_alone() {
         // Another kind of key is told apart before anything is computed.
         for (other, other_spki, _) in &made {
             if spki[..20] != other_spki[..20] {
-                assert_eq!(slug(&verify(*own, other_spki, MESSAGE, signature)), "algorithm_mismatch", "{own} with the key of {other}");
+                assert_eq!(
+                    slug(&verify(*own, other_spki, MESSAGE, signature)),
+                    "algorithm_mismatch",
+                    "{own} with the key of {other}"
+                );
             }
         }
         assert_eq!(verify(*own, spki, b"transfer 100", signature), Err(Reason::SignatureInvalid));
         for changed in 0..signature.len() {
             let mut signature = signature.clone();
             signature[changed] ^= 1;
-            assert_eq!(verify(*own, spki, MESSAGE, &signature), Err(Reason::SignatureInvalid), "{own}, octet {changed}");
+            assert_eq!(
+                verify(*own, spki, MESSAGE, &signature),
+                Err(Reason::SignatureInvalid),
+                "{own}, octet {changed}"
+            );
         }
         for length in [0, 1, signature.len() - 1] {
             assert_eq!(verify(*own, spki, MESSAGE, &signature[..length]), Err(Reason::SignatureInvalid));
@@ -85,11 +93,28 @@ fn pki_14_algorithms_have_exact_names() {
     for algorithm in Algorithm::ALL {
         assert_eq!(algorithm.name().parse(), Ok(algorithm));
     }
-    for name in ["", "none", "None", "HS256", "HS512", "rs256", "RS256 ", "RS1", "ES512", "ES256K", "PS256-P1363", "Ed25519", "ES256-p1363", "RSA1_5"] {
+    for name in [
+        "",
+        "none",
+        "None",
+        "HS256",
+        "HS512",
+        "rs256",
+        "RS256 ",
+        "RS1",
+        "ES512",
+        "ES256K",
+        "PS256-P1363",
+        "Ed25519",
+        "ES256-p1363",
+        "RSA1_5",
+    ] {
         assert_eq!(slug(&name.parse::<Algorithm>()), "algorithm_unsupported", "{name:?}");
     }
     // What a refusal repeats is short and cannot disturb a terminal or a log.
-    let Err(Reason::AlgorithmUnsupported { algorithm }) = "x\u{202e}\n\0".repeat(99).parse::<Algorithm>() else { unreachable!() };
+    let Err(Reason::AlgorithmUnsupported { algorithm }) = "x\u{202e}\n\0".repeat(99).parse::<Algorithm>() else {
+        unreachable!()
+    };
     assert_eq!(algorithm, "x".repeat(40));
 }
 
@@ -112,7 +137,10 @@ fn pki_14_a_certificate_cannot_borrow_an_algorithm() {
         ("ECDSA under the name of Ed25519", "1.3.101.112", &[], &p256, &p256_root),
     ] {
         let outcome = check(kind, parameters, signer, root);
-        assert!(["algorithm_mismatch", "certificate_invalid", "signature_invalid"].contains(&outcome), "{what}: {outcome}");
+        assert!(
+            ["algorithm_mismatch", "certificate_invalid", "signature_invalid"].contains(&outcome),
+            "{what}: {outcome}"
+        );
     }
 }
 
@@ -239,8 +267,20 @@ fn pki_15_other_kinds_of_keys_and_other_structures_are_refused() {
         ("not whole octets", sequence(&[&identifier, &tlv(3, &[&[1], &octets[..31], &[0]].concat())])),
         ("more than a key", sequence(&[&identifier, &bits(octets), &[5, 0]])),
         ("no key", sequence(&[&identifier])),
-        ("a negative modulus", sequence(&[&algorithm("1.2.840.113549.1.1.1", &[5, 0]), &bits(&sequence(&[&tlv(2, &[0x80; 256]), &tlv(2, F4)]))])),
-        ("a padded modulus", sequence(&[&algorithm("1.2.840.113549.1.1.1", &[5, 0]), &bits(&sequence(&[&tlv(2, &[&[0], modulus(2047).as_slice()].concat()), &tlv(2, F4)]))])),
+        (
+            "a negative modulus",
+            sequence(&[
+                &algorithm("1.2.840.113549.1.1.1", &[5, 0]),
+                &bits(&sequence(&[&tlv(2, &[0x80; 256]), &tlv(2, F4)])),
+            ]),
+        ),
+        (
+            "a padded modulus",
+            sequence(&[
+                &algorithm("1.2.840.113549.1.1.1", &[5, 0]),
+                &bits(&sequence(&[&tlv(2, &[&[0], modulus(2047).as_slice()].concat()), &tlv(2, F4)])),
+            ]),
+        ),
     ] {
         assert_eq!(slug(&verify(Algorithm::EdDSA, &spki, MESSAGE, &[0; 64])), "public_key_malformed", "{what}");
         assert_ne!(certified(spki), "valid", "{what}");
@@ -260,8 +300,7 @@ fn pki_16_weak_digests_are_refused_in_every_certificate() {
         ("SHA-512 with ECDSA", "1.2.840.10045.4.3.4", &[]),
         ("PSS with its default SHA-1", "1.2.840.113549.1.1.10", &[0x30, 0]),
     ];
-    let places: [fn(&mut World) -> &mut Recipe; 3] =
-        [|world| &mut world.agent, |world| &mut world.intermediate, |world| &mut world.root];
+    let places: [Place; 3] = [|world| &mut world.agent, |world| &mut world.intermediate, |world| &mut world.root];
     for (what, kind, parameters) in weak {
         for place in places {
             let mut world = World::new();
@@ -280,7 +319,8 @@ fn pki_16_a_signature_that_is_right_under_sha_1_is_refused() {
     let mut recipe = Recipe::agent(Key::number(3).spki(), "Root");
     recipe.inner_algorithm = Some(algorithm("1.2.840.113549.1.1.5", &[5, 0]));
     let tbs = recipe.tbs(&Key::rsa());
-    let info = sequence(&[&algorithm("1.3.14.3.2.26", &[5, 0]), &tlv(4, digest(&SHA1_FOR_LEGACY_USE_ONLY, &tbs).as_ref())]);
+    let info =
+        sequence(&[&algorithm("1.3.14.3.2.26", &[5, 0]), &tlv(4, digest(&SHA1_FOR_LEGACY_USE_ONLY, &tbs).as_ref())]);
     let der = sequence(&[&tbs, &algorithm("1.2.840.113549.1.1.5", &[5, 0]), &bits(&rsa.sign(&pkcs1(&info)))]);
     assert!(Certificate::parse(&der).is_ok());
     assert_eq!(slug(&check_path(&der, &[], &[&root], &[], NOW)), "algorithm_unsupported");
@@ -309,13 +349,25 @@ fn pki_17_pkcs1_padding_is_compared_whole() {
         ("another value for NULL", pkcs1(&digest_info(MESSAGE, &[4, 0]))),
         ("BER in DigestInfo", pkcs1(&ber)),
         ("the digest alone", pkcs1(digest(&SHA256, MESSAGE).as_ref())),
-        ("short padding, the rest after it", padded(&[0, 1], [vec![0xff; 8], with_zero.clone(), vec![0; space - 8]].concat(), &[])),
+        (
+            "short padding, the rest after it",
+            padded(&[0, 1], [vec![0xff; 8], with_zero.clone(), vec![0; space - 8]].concat(), &[]),
+        ),
         ("bytes after DigestInfo", pkcs1(&[info.as_slice(), &[0; 16]].concat())),
         ("block type 2", padded(&[0, 2], vec![0xff; space], &with_zero)),
         ("block type 0", padded(&[0, 0], vec![0; space], &with_zero)),
-        ("a zero within the padding", padded(&[0, 1], [vec![0xff; 9], vec![0], vec![0xff; space - 10]].concat(), &with_zero)),
+        (
+            "a zero within the padding",
+            padded(&[0, 1], [vec![0xff; 9], vec![0], vec![0xff; space - 10]].concat(), &with_zero),
+        ),
         ("no zero after the padding", padded(&[0, 1], vec![0xff; space + 1], &info)),
-        ("another digest's name", pkcs1(&sequence(&[&algorithm("2.16.840.1.101.3.4.2.3", &[5, 0]), &tlv(4, digest(&SHA256, MESSAGE).as_ref())]))),
+        (
+            "another digest's name",
+            pkcs1(&sequence(&[
+                &algorithm("2.16.840.1.101.3.4.2.3", &[5, 0]),
+                &tlv(4, digest(&SHA256, MESSAGE).as_ref()),
+            ])),
+        ),
     ] {
         assert_eq!(encoded.len(), 256, "{what}");
         assert_eq!(check(&encoded), "signature_invalid", "{what}");
@@ -408,7 +460,14 @@ fn pki_18_ed25519_signatures_have_one_value() {
 #[test]
 fn pki_18_ed25519_keys_are_canonical_and_of_large_order() {
     let p = (BigUint::from(1_u32) << 255_u32) - 19_u32;
-    let eight = |hex: &str| BigUint::from_bytes_le(&hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect::<Vec<_>>());
+    let eight = |hex: &str| {
+        BigUint::from_bytes_le(
+            &hex.as_bytes()
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                .collect::<Vec<_>>(),
+        )
+    };
     let small = [
         BigUint::from(0_u32),
         BigUint::from(1_u32),

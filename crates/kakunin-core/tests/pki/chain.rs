@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kakunin_core::Reason;
-use kakunin_core::certificate::{Certificate, check_agent, check_parsed_path, check_path};
+use kakunin_core::certificate::{Certificate, check_agent, check_anchor, check_parsed_path, check_path};
 
 use crate::names::profile;
 use crate::recipe::*;
@@ -20,7 +20,8 @@ fn a_path_says_what_it_is_made_of() {
     assert_eq!(path.anchor.der, world.root());
     assert!(path.anchor.is_ca && !path.leaf.is_ca);
     // The same from certificates that were parsed before.
-    let [agent, intermediate, root] = [world.agent(), world.intermediate(), world.root()].map(|der| Certificate::parse(&der).unwrap());
+    let [agent, intermediate, root] =
+        [world.agent(), world.intermediate(), world.root()].map(|der| Certificate::parse(&der).unwrap());
     let parsed = check_parsed_path(&agent, &[intermediate], &[root], &[], NOW).unwrap();
     assert_eq!(parsed.anchor.fingerprint, path.anchor.fingerprint);
 }
@@ -58,7 +59,11 @@ fn pki_24_only_a_ca_issues() {
         ("without keyCertSign", vec![basic_constraints(true, None), key_usage(0x02)], "issuer_not_ca"),
         ("for signing data", vec![basic_constraints(true, None), key_usage(DIGITAL_SIGNATURE)], "issuer_not_ca"),
         ("not a CA", vec![basic_constraints(false, None), key_usage(DIGITAL_SIGNATURE)], "issuer_not_ca"),
-        ("not a CA but keyCertSign", vec![basic_constraints(false, None), key_usage(CERT_AND_CRL_SIGN)], "certificate_invalid"),
+        (
+            "not a CA but keyCertSign",
+            vec![basic_constraints(false, None), key_usage(CERT_AND_CRL_SIGN)],
+            "certificate_invalid",
+        ),
         ("without basicConstraints", vec![key_usage(DIGITAL_SIGNATURE)], "issuer_not_ca"),
         ("without extensions", vec![], "issuer_not_ca"),
         ("a CA without keyUsage", vec![basic_constraints(true, None)], "valid"),
@@ -87,7 +92,10 @@ fn pki_24_a_ca_is_no_agent_but_its_path_can_be_valid() {
     // Every rule holds for a CA as for anyone.
     let forged = Recipe::ca("Intermediate", Key::number(2).spki(), "Root", None).sign(&Key::number(9));
     assert_eq!(slug(&check_path(&forged, &[], &[&root], &[], NOW)), "signature_invalid");
-    assert_eq!(slug(&check_path(&intermediate, &[], &[&root], &[], NOW.plus_seconds(400 * 86_400))), "certificate_expired");
+    assert_eq!(
+        slug(&check_path(&intermediate, &[], &[&root], &[], NOW.plus_seconds(400 * 86_400))),
+        "certificate_expired"
+    );
     let crl = CrlRecipe::new("Root", 1).revoking(&world.intermediate.serial).sign(&Key::number(1));
     assert_eq!(slug(&check_path(&intermediate, &[], &[&root], &[&crl], NOW)), "certificate_revoked");
 }
@@ -100,7 +108,11 @@ fn pki_24_path_lengths_count_the_intermediates_below() {
         let a = Recipe::ca("A", Key::number(2).spki(), "Root", a_limit).sign(&Key::number(1));
         let b = Recipe::ca("B", Key::number(4).spki(), "A", None).sign(&Key::number(2));
         let leaf = Recipe::agent(Key::number(3).spki(), "B").sign(&Key::number(4));
-        let outcome = if agent { check_path(&leaf, &[&a, &b], &[&root], &[], NOW) } else { check_path(&b, &[&a], &[&root], &[], NOW) };
+        let outcome = if agent {
+            check_path(&leaf, &[&a, &b], &[&root], &[], NOW)
+        } else {
+            check_path(&b, &[&a], &[&root], &[], NOW)
+        };
         slug(&outcome)
     };
     for (root_limit, a_limit, agent, expected) in [
@@ -131,6 +143,22 @@ fn pki_24_a_ca_that_renews_its_key_does_not_use_up_a_path_length() {
     let new = Recipe::ca("Other", Key::number(4).spki(), "CA", Some(0)).sign(&Key::number(2));
     let agent = Recipe::agent(Key::number(3).spki(), "Other").sign(&Key::number(4));
     assert_eq!(slug(&check_path(&agent, &[&new, &old], &[&root], &[], NOW)), "path_length_exceeded");
+}
+
+#[test]
+fn pki_24_only_a_sound_ca_can_be_registered_as_an_anchor() {
+    let world = World::new();
+    let check = |der: &[u8]| slug(&check_anchor(der, NOW));
+    assert_eq!(check(&world.root()), "valid");
+    assert_eq!(check(&world.intermediate()), "valid", "who signed it does not matter");
+    assert_eq!(check(&world.agent()), "issuer_not_ca");
+    assert_eq!(check(b"garbage"), "certificate_malformed");
+    assert_eq!(slug(&check_anchor(&world.root(), NOW.plus_seconds(400 * 86_400))), "certificate_expired");
+    assert_eq!(slug(&check_anchor(&world.root(), NOW.plus_seconds(-400 * 86_400))), "certificate_not_yet_valid");
+    let no_sign = world.root.clone().instead(key_usage(0x02)).sign(&Key::number(1));
+    assert_eq!(check(&no_sign), "issuer_not_ca");
+    let unknown = world.root.clone().with(extension("1.2.3.4", true, &[5, 0])).sign(&Key::number(1));
+    assert_eq!(check(&unknown), "critical_extension_unknown");
 }
 
 #[test]
@@ -201,9 +229,9 @@ fn name_constraints_bind_everyone_below() {
     world.agent.subject = name(&[("2.5.4.10", utf8("t1")), ("2.5.4.3", utf8("a1"))]);
     assert_eq!(slug(&world.check()), "valid");
     // Kinds that nobody here can compare.
-    let other_name = tlv(0xa0, &[oid("1.2.3.4"), tlv(0xa0, &utf8("x"))].concat());
-    assert_eq!(check(permitted(&[other_name.clone()]), &[uri(AGENT_ID)]), "valid");
-    assert_eq!(check(permitted(&[other_name.clone()]), &[uri(AGENT_ID), other_name]), violated);
+    let other_name = || tlv(0xa0, &[oid("1.2.3.4"), tlv(0xa0, &utf8("x"))].concat());
+    assert_eq!(check(permitted(&[other_name()]), &[uri(AGENT_ID)]), "valid");
+    assert_eq!(check(permitted(&[other_name()]), &[uri(AGENT_ID), other_name()]), violated);
 }
 
 #[test]
@@ -265,7 +293,8 @@ fn pki_25_two_intermediates_of_one_name_are_told_apart() {
     }
     assert_eq!(slug(&check_path(&agent, &[&wrong], &[&root], &[], NOW)), "signature_invalid");
     // A key identifier that points at the wrong one is a hint, not a rule.
-    let agent = world.agent.clone().with(extension("2.5.29.35", false, &sequence(&[&tlv(0x80, &[8])]))).sign(&Key::number(2));
+    let agent =
+        world.agent.clone().with(extension("2.5.29.35", false, &sequence(&[&tlv(0x80, &[8])]))).sign(&Key::number(2));
     let right = identified(world.intermediate.clone(), 2).sign(&Key::number(1));
     let wrong = identified(other, 8).sign(&Key::number(1));
     assert_eq!(slug(&check_path(&agent, &[&right, &wrong], &[&root], &[], NOW)), "valid");
@@ -318,7 +347,10 @@ fn pki_25_cross_signed_roots_and_cycles_find_the_anchor() {
 fn pki_25_more_than_eight_intermediates_are_refused_and_eight_are_not() {
     let root = Recipe::ca("CA 0", Key::number(20).spki(), "CA 0", None).sign(&Key::number(20));
     let chain: Vec<Vec<u8>> = (1..=9)
-        .map(|i| Recipe::ca(&format!("CA {i}"), Key::number(20 + i).spki(), &format!("CA {}", i - 1), None).sign(&Key::number(19 + i)))
+        .map(|i| {
+            Recipe::ca(&format!("CA {i}"), Key::number(20 + i).spki(), &format!("CA {}", i - 1), None)
+                .sign(&Key::number(19 + i))
+        })
         .collect();
     for length in 1..=9_usize {
         let agent = Recipe::agent(Key::number(3).spki(), &format!("CA {length}")).sign(&Key::number(20 + length as u8));
@@ -342,23 +374,34 @@ fn pki_25_decoys_of_one_name_cost_little_and_change_nothing() {
     let world = World::new();
     let (agent, intermediate, root) = (world.agent(), world.intermediate(), world.root());
     let decoys: Vec<Vec<u8>> = (0..7_u8)
-        .map(|i| Recipe::ca("Intermediate", Key::number(40 + i).spki(), "Intermediate", None).sign(&Key::number(40 + (i + 1) % 7)))
+        .map(|i| {
+            Recipe::ca("Intermediate", Key::number(40 + i).spki(), "Intermediate", None)
+                .sign(&Key::number(40 + (i + 1) % 7))
+        })
         .collect();
     let mut chain: Vec<&[u8]> = decoys.iter().map(Vec::as_slice).collect();
     chain.push(&intermediate);
     let started = Instant::now();
     assert_eq!(slug(&check_path(&agent, &chain, &[&root], &[], NOW)), "valid");
     // A hundred anchors of the root's name, the right one last.
-    let impostors: Vec<Vec<u8>> = (0..100).map(|i| {
-        let mut recipe = Recipe::ca("Root", Key::number(60).spki(), "Root", None);
-        recipe.serial = vec![1, i];
-        recipe.sign(&Key::number(60))
-    }).collect();
+    let impostors: Vec<Vec<u8>> = (0..100)
+        .map(|i| {
+            let mut recipe = Recipe::ca("Root", Key::number(60).spki(), "Root", None);
+            recipe.serial = vec![1, i];
+            recipe.sign(&Key::number(60))
+        })
+        .collect();
     let mut anchors: Vec<&[u8]> = impostors.iter().map(Vec::as_slice).collect();
     anchors.push(&root);
     assert_eq!(slug(&check_path(&agent, &[&intermediate], &anchors, &[], NOW)), "valid");
     // Eight of one name that all certify each other and lead nowhere, in every order: given up, not followed.
-    let clique: Vec<Vec<u8>> = (0..8_u8).map(|i| Recipe::ca("Intermediate", Key::number(2).spki(), "Intermediate", None).with(extension("1.2.3", false, &[i])).sign(&Key::number(2))).collect();
+    let clique: Vec<Vec<u8>> = (0..8_u8)
+        .map(|i| {
+            Recipe::ca("Intermediate", Key::number(2).spki(), "Intermediate", None)
+                .with(extension("1.2.3", false, &[i]))
+                .sign(&Key::number(2))
+        })
+        .collect();
     let clique: Vec<&[u8]> = clique.iter().map(Vec::as_slice).collect();
     assert_eq!(slug(&check_path(&agent, &clique, &[&root], &[], NOW)), "issuer_unknown");
     let elapsed = started.elapsed();
@@ -393,7 +436,14 @@ fn pki_26_the_ca_of_the_same_name_but_another_key_is_another_tenant() {
     let mut other = Recipe::ca("Intermediate", Key::number(8).spki(), "Root", Some(0));
     other.extensions.push(alt_names(&[uri("spiffe://agents.example/tenant/t2")]));
     let forged = world.agent.clone().sign(&Key::number(8));
-    let outcome = check_agent(&forged, &[&other.sign(&Key::number(1)), &world.intermediate()], &[&world.root()], &[], NOW, &profile());
+    let outcome = check_agent(
+        &forged,
+        &[&other.sign(&Key::number(1)), &world.intermediate()],
+        &[&world.root()],
+        &[],
+        NOW,
+        &profile(),
+    );
     assert_eq!(slug(&outcome), "tenant_mismatch");
     // Its alternative name changed after it was signed.
     let mut der = other.sign(&Key::number(1));

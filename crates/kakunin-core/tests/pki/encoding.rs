@@ -103,18 +103,26 @@ fn pki_02_other_encodings_of_the_same_content_are_refused() {
     case("unused bits that are set", agent().instead(usage(&tlv(3, &[7, 0x81]))));
     case("bytes after an extension's value", agent().instead(usage(&[tlv(3, &[7, 0x80]), vec![5, 0]].concat())));
     case("an empty list of key purposes", agent().with(extension("2.5.29.37", false, &tlv(0x30, &[]))));
-    case("a padded OBJECT IDENTIFIER", Recipe { subject: common_name("x").iter().map(|c| if *c == 0x55 { 0x80 } else { *c }).collect(), ..agent() });
+    case(
+        "a padded OBJECT IDENTIFIER",
+        Recipe { subject: common_name("x").iter().map(|c| if *c == 0x55 { 0x80 } else { *c }).collect(), ..agent() },
+    );
     case("a UTF8String that is not", Recipe { subject: name(&[("2.5.4.3", tlv(0x0c, &[0xff]))]), ..agent() });
-    case("a PrintableString with an underscore", Recipe { subject: name(&[("2.5.4.3", tlv(0x13, b"a_1"))]), ..agent() });
+    case(
+        "a PrintableString with an underscore",
+        Recipe { subject: name(&[("2.5.4.3", tlv(0x13, b"a_1"))]), ..agent() },
+    );
     case("a tag of the long form", Recipe { subject: name(&[("2.5.4.3", vec![0x1f, 0x0c, 1, b'x'])]), ..agent() });
-    let unsorted = tlv(0x31, &[sequence(&[&oid("2.5.4.10"), &utf8("b")]), sequence(&[&oid("2.5.4.3"), &utf8("a")])].concat());
+    let unsorted =
+        tlv(0x31, &[sequence(&[&oid("2.5.4.10"), &utf8("b")]), sequence(&[&oid("2.5.4.3"), &utf8("a")])].concat());
     case("an unsorted SET", Recipe { subject: tlv(0x30, &unsorted), ..agent() });
     case("no content in a relative name", Recipe { subject: tlv(0x30, &tlv(0x31, &[])), ..agent() });
     for (what, recipe) in cases {
         let der = recipe.sign(&Key::number(2));
         assert_eq!(parse_slug(&der), "certificate_malformed", "{what}");
     }
-    let sorted = tlv(0x31, &[sequence(&[&oid("2.5.4.3"), &utf8("a")]), sequence(&[&oid("2.5.4.10"), &utf8("b")])].concat());
+    let sorted =
+        tlv(0x31, &[sequence(&[&oid("2.5.4.3"), &utf8("a")]), sequence(&[&oid("2.5.4.10"), &utf8("b")])].concat());
     let accepted = Recipe { subject: tlv(0x30, &sorted), ..agent() };
     assert_eq!(parse_slug(&accepted.sign(&Key::number(2))), "valid");
 }
@@ -228,7 +236,11 @@ fn pki_05_any_extension_twice_is_refused() {
     ];
     for (what, repeated) in repeatable {
         let once = world.agent.clone().instead(repeated.clone());
-        assert_eq!(slug(&check_path(&once.sign(&Key::number(2)), &[&world.intermediate()], &[&world.root()], &[], NOW)), "valid", "{what}");
+        assert_eq!(
+            slug(&check_path(&once.sign(&Key::number(2)), &[&world.intermediate()], &[&world.root()], &[], NOW)),
+            "valid",
+            "{what}"
+        );
         let twice = once.with(repeated).sign(&Key::number(2));
         assert_eq!(parse_slug(&twice), "extension_repeated", "{what}");
     }
@@ -253,8 +265,7 @@ fn pki_05_doubled_scope_extension_is_refused() {
 fn pki_06_unknown_critical_extensions_are_refused_wherever_they_are() {
     let unknown = |critical| extension("1.3.6.1.4.1.32473.77", critical, &[5, 0]);
     let own_scope = |critical| extension("1.3.6.1.4.1.99999.3", critical, &utf8(r#"{"v":1}"#));
-    let places: [fn(&mut World) -> &mut Recipe; 3] =
-        [|world| &mut world.agent, |world| &mut world.intermediate, |world| &mut world.root];
+    let places: [Place; 3] = [|world| &mut world.agent, |world| &mut world.intermediate, |world| &mut world.root];
     for place in places {
         for make in [unknown as fn(bool) -> Vec<u8>, own_scope] {
             for (critical, expected) in [(false, "valid"), (true, "critical_extension_unknown")] {

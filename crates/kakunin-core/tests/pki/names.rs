@@ -118,7 +118,8 @@ fn pki_08_exactly_one_uri_of_the_one_form() {
 #[test]
 fn pki_08_the_platforms_urn_is_told_apart_and_strict() {
     let mut recipe = named(&[uri("urn:kakunin:agent:0b7c")]);
-    recipe.subject = name(&[("2.5.4.3", utf8("trader:0b7c")), ("2.5.4.10", utf8("tenant-1")), ("2.5.4.6", tlv(0x13, b"EU"))]);
+    recipe.subject =
+        name(&[("2.5.4.3", utf8("trader:0b7c")), ("2.5.4.10", utf8("tenant-1")), ("2.5.4.6", tlv(0x13, b"EU"))]);
     let names = names_of(&recipe).unwrap();
     assert_eq!(names.source, NameSource::Urn);
     assert_eq!((names.agent_id.as_deref(), names.tenant_id.as_deref()), (Some("0b7c"), Some("tenant-1")));
@@ -218,7 +219,13 @@ fn model_hash_and_scope_are_read_from_the_signed_bytes() {
 #[test]
 fn a_profile_that_is_wrong_is_said_to_be() {
     let certificate = Certificate::parse(&World::new().agent()).unwrap();
-    for (trust_domain, arc) in [("", "1.2.3"), ("Agents.example", "1.2.3"), ("agents.example", "1.2.x"), ("agents.example", "3.1"), ("agents.example", "1.02")] {
+    for (trust_domain, arc) in [
+        ("", "1.2.3"),
+        ("Agents.example", "1.2.3"),
+        ("agents.example", "1.2.x"),
+        ("agents.example", "3.1"),
+        ("agents.example", "1.02"),
+    ] {
         let profile = Profile { trust_domain: trust_domain.to_owned(), oid_arcs: vec![arc.to_owned()] };
         assert_eq!(slug(&read_agent(&certificate, &profile)), "profile_setting_invalid");
     }

@@ -213,7 +213,8 @@ impl Recipe {
     /// An agent of the tenant and trust domain that the tests use.
     pub fn agent(spki: Vec<u8>, issuer: &str) -> Self {
         let mut recipe = Self::new("a1", spki, issuer);
-        recipe.extensions = vec![basic_constraints(false, None), key_usage(DIGITAL_SIGNATURE), alt_names(&[uri(AGENT_ID)])];
+        recipe.extensions =
+            vec![basic_constraints(false, None), key_usage(DIGITAL_SIGNATURE), alt_names(&[uri(AGENT_ID)])];
         recipe
     }
 
@@ -328,6 +329,9 @@ pub struct World {
     pub intermediate: Recipe,
     pub agent: Recipe,
 }
+
+/// Picks one of a world's recipes.
+pub type Place = fn(&mut World) -> &mut Recipe;
 
 impl World {
     pub fn new() -> Self {

@@ -56,7 +56,11 @@ fn pki_27_listed_is_revoked_wherever_in_the_path() {
 
 #[test]
 fn pki_27_a_list_is_current_from_this_update_to_before_next_update() {
-    let with_times = |this: &[u8], next: &[u8]| CrlRecipe { this_update: tlv(0x17, this), next_update: tlv(0x17, next), ..root_crl() };
+    let with_times = |this: &[u8], next: &[u8]| CrlRecipe {
+        this_update: tlv(0x17, this),
+        next_update: tlv(0x17, next),
+        ..root_crl()
+    };
     let far = b"270101000000Z";
     for (this, next, expected) in [
         (b"260115120000Z", far, "valid"),
@@ -250,7 +254,14 @@ fn pki_27_a_list_in_another_shape_is_malformed() {
     let key = Key::number(2);
     let tbs = |version: &[u8], algorithm: &[u8]| {
         let number = extension("2.5.29.20", false, &[2, 1, 1]);
-        sequence(&[version, algorithm, &common_name("Intermediate"), &crl().this_update, &crl().next_update, &tlv(0xa0, &tlv(0x30, &number))])
+        sequence(&[
+            version,
+            algorithm,
+            &common_name("Intermediate"),
+            &crl().this_update,
+            &crl().next_update,
+            &tlv(0xa0, &tlv(0x30, &number)),
+        ])
     };
     let signed = |tbs: Vec<u8>| sequence(&[&tbs, &key.algorithm(), &bits(&key.sign(&tbs))]);
     let good = signed(tbs(&[2, 1, 1], &key.algorithm()));

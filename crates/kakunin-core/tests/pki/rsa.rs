@@ -52,9 +52,8 @@ pub fn pss(hash: &'static Algorithm, mask_hash: &'static Algorithm, message: &[u
     let inner = [&[0; 8], digest(hash, message).as_ref(), salt].concat();
     let h = digest(hash, &inner);
     let block = [vec![0; 256 - salt.len() - length - 2], vec![1], salt.to_vec()].concat();
-    let mask = (0_u32..).flat_map(|counter| {
-        digest(mask_hash, &[h.as_ref(), &counter.to_be_bytes()].concat()).as_ref().to_vec()
-    });
+    let mask = (0_u32..)
+        .flat_map(|counter| digest(mask_hash, &[h.as_ref(), &counter.to_be_bytes()].concat()).as_ref().to_vec());
     let mut encoded: Vec<u8> = block.iter().zip(mask).map(|(octet, mask)| octet ^ mask).collect();
     encoded[0] &= 0x7f;
     [encoded.as_slice(), h.as_ref(), &[0xbc]].concat()

@@ -26,12 +26,18 @@ fn pki_10_every_way_of_writing_a_serial_number_is_one() {
     }
     assert_eq!(serial::normalize("10").as_deref(), Ok("10"));
     assert_eq!(serial::from_decimal("10").as_deref(), Ok("0A"));
-    assert_eq!(serial::from_decimal("340282366920938463463374607431768211455").as_deref(), Ok("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"));
+    assert_eq!(
+        serial::from_decimal("340282366920938463463374607431768211455").as_deref(),
+        Ok("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF")
+    );
 }
 
 #[test]
 fn pki_10_what_is_no_serial_number_is_refused() {
-    for text in ["", " ", "0x", ":", "fe:", ":fe", "fe::01", "fe -01", "xyz", "fe\0", "fe\n", "0x0xfe", "٣", "ｆｅ", "+1", "1.5", "1e3g"] {
+    for text in [
+        "", " ", "0x", ":", "fe:", ":fe", "fe::01", "fe -01", "xyz", "fe\0", "fe\n", "0x0xfe", "٣", "ｆｅ", "+1",
+        "1.5", "1e3g",
+    ] {
         assert_eq!(slug(&serial::normalize(text)), "serial_malformed", "{text:?}");
     }
     for text in ["", "0", "-1", "0x1", "1 2", "٣"] {

@@ -27,7 +27,7 @@ fn pki_20_both_ends_belong_to_the_validity_to_the_microsecond() {
 
 #[test]
 fn pki_21_an_issuer_that_ended_ends_the_path() {
-    let places: [(&str, fn(&mut World) -> &mut Recipe); 2] =
+    let places: [(&str, Place); 2] =
         [("intermediate", |world| &mut world.intermediate), ("root", |world| &mut world.root)];
     for (what, place) in places {
         let mut world = World::new();
@@ -94,7 +94,8 @@ fn pki_23_a_past_time_is_judged_by_what_held_then_but_never_against_a_later_crl(
     // Asked about the day before, a list made afterwards is not evidence: the status is unknown, not good.
     let (agent, intermediate, root) = (world.agent(), world.intermediate(), world.root());
     let day_before = NOW.plus_seconds(-86_400);
-    let outcome = kakunin_core::certificate::check_path(&agent, &[&intermediate], &[&root], &[&root_crl, &crl], day_before);
+    let outcome =
+        kakunin_core::certificate::check_path(&agent, &[&intermediate], &[&root], &[&root_crl, &crl], day_before);
     assert_eq!(slug(&outcome), "revocation_unknown");
     // Without lists, revocation is not asked: whoever audits the past gets the path alone.
     assert_eq!(slug(&world.check_at(day_before)), "valid");

@@ -14,7 +14,9 @@ fn minutes_after(minutes: i64) -> UnixTime {
 #[test]
 fn attack_08_the_ends_are_exact() {
     let office = window(&["mon", "tue", "wed", "thu", "fri"], "09:00", "17:30", "UTC").unwrap();
-    for (minutes, inside) in [(59, false), (60, true), (569, true), (570, false), (60 + 1440, false), (60 + 3 * 1440, true)] {
+    for (minutes, inside) in
+        [(59, false), (60, true), (569, true), (570, false), (60 + 1440, false), (60 + 3 * 1440, true)]
+    {
         assert_eq!(office.contains(minutes_after(minutes)), inside, "{minutes} minutes after");
     }
     assert!(!office.contains(UnixTime(minutes_after(60).0 - 1)));

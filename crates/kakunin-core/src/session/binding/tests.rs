@@ -100,7 +100,7 @@ fn what_was_not_written_by_encode_is_refused() {
     }
 }
 
-/// N08 and PKI 20 in core: both ends of the validity belong to it, and nothing beyond them.
+/// Both ends of the validity belong to it, and nothing beyond them.
 #[test]
 fn n08_pki_20_alive_from_the_first_instant_to_the_last() {
     let alive = |micros| binding().alive_at(UnixTime(micros));
@@ -138,7 +138,8 @@ fn a_source_is_written_as_it_is_shown() {
 
 fn any_binding() -> impl Strategy<Value = Binding> {
     let source = prop_oneof![Just(Source::Proof), Just(Source::Tls), Just(Source::Gateway)];
-    let texts = (any::<String>(), any::<String>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>());
+    let texts =
+        (any::<String>(), any::<String>(), any::<Option<String>>(), any::<Option<String>>(), any::<Option<String>>());
     let numbers = (any::<i64>(), any::<i64>(), any::<i64>(), any::<u32>(), any::<bool>());
     let digests = (any::<[u8; 32]>(), prop::collection::vec(any::<[u8; 32]>(), 0..9));
     (source, texts, numbers, digests).prop_map(|(source, texts, numbers, (fingerprint, issuer_fingerprints))| {

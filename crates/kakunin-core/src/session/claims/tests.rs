@@ -39,13 +39,15 @@ fn empty_is_the_same_as_absent() {
     assert_eq!(serial_from(None, Some(r#"{"x-kakunin-cert-serial":""}"#), true), Ok(None));
 }
 
-/// N13 and ATTACKS 4: one number, many spellings, one text.
+/// One number, many spellings, one text.
 #[test]
 fn n13_attack_04_spellings_of_a_serial_become_one() {
     for spelling in ["0A01", "0a01", "a01", "00:0A:01", "0a-01", "0x0A01", "000A01"] {
         assert_eq!(from_claims(&format!(r#"{{"kakunin_cert_serial":"{spelling}"}}"#)), found(), "{spelling}");
     }
-    for refused in ["0", "00", "-0A01", "xyz", "0A01 OR 1=1", "0A01, 0A01", "::", "٣", &"F".repeat(42), &"0".repeat(2000)] {
+    for refused in
+        ["0", "00", "-0A01", "xyz", "0A01 OR 1=1", "0A01, 0A01", "::", "٣", &"F".repeat(42), &"0".repeat(2000)]
+    {
         let claims = format!(r#"{{"kakunin_cert_serial":"{refused}"}}"#);
         assert_eq!(from_claims(&claims), Err("claims_malformed"), "{refused}");
     }

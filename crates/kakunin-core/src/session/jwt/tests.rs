@@ -45,7 +45,12 @@ fn attack_04_the_vectors_come_out() {
         if let Ok(given_back) = &outcome {
             assert_eq!(given_back.as_bytes(), URL_SAFE_NO_PAD.decode(claims).unwrap());
         }
-        assert_eq!(outcome.map_or_else(|reason| reason.slug(), |_| "ok"), record.get("Result"), "{}", record.get("Name"));
+        assert_eq!(
+            outcome.map_or_else(|reason| reason.slug(), |_| "ok"),
+            record.get("Result"),
+            "{}",
+            record.get("Name")
+        );
     }
 }
 
@@ -119,7 +124,8 @@ fn one_token_has_one_text_and_one_reading() {
     ] {
         assert_eq!(outcome(&text), "token_malformed", "{text}");
     }
-    let altered = format!("{}.{signature}", sign(&json!({"alg": "HS256"}), r#"{"exp":1900000000}"#).rsplit_once('.').unwrap().0);
+    let altered =
+        format!("{}.{signature}", sign(&json!({"alg": "HS256"}), r#"{"exp":1900000000}"#).rsplit_once('.').unwrap().0);
     assert_eq!(outcome(&altered), "token_signature_invalid");
 }
 
@@ -129,8 +135,14 @@ fn sizes_are_bounded() {
         let token = with_claims(&json!({"exp": NOW + 60, "x": "x".repeat((bytes - 160) / 4 * 3)}));
         format!("{token}{}", "A".repeat(bytes - token.len()))
     };
-    assert_eq!(verify(&padded(JWT_BYTES_MAX + 1), &key(), UnixTime::from_seconds(NOW), 0), Err(malformed("It is too long")));
-    assert_ne!(verify(&padded(JWT_BYTES_MAX), &key(), UnixTime::from_seconds(NOW), 0), Err(malformed("It is too long")));
+    assert_eq!(
+        verify(&padded(JWT_BYTES_MAX + 1), &key(), UnixTime::from_seconds(NOW), 0),
+        Err(malformed("It is too long"))
+    );
+    assert_ne!(
+        verify(&padded(JWT_BYTES_MAX), &key(), UnixTime::from_seconds(NOW), 0),
+        Err(malformed("It is too long"))
+    );
     let with_secret = |bytes: usize| JwtKey::Secret(vec![b'x'; bytes]);
     let token = with_claims(&json!({"exp": NOW + 60}));
     let outcome = |bytes| verify(&token, &with_secret(bytes), UnixTime::from_seconds(NOW), 0).unwrap_err();

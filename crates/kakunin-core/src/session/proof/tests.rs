@@ -41,7 +41,11 @@ fn proof_with(header_changes: Value, claim_changes: Value) -> String {
     let changed = |mut value: Value, changes: Value| {
         for (name, change) in changes.as_object().unwrap() {
             let members = value.as_object_mut().unwrap();
-            if change.is_null() { members.remove(name) } else { members.insert(name.clone(), change.clone()) };
+            if change.is_null() {
+                members.remove(name)
+            } else {
+                members.insert(name.clone(), change.clone())
+            };
         }
         value.to_string()
     };
@@ -110,7 +114,8 @@ fn verdict(record: &Record, key: &Record) -> &'static str {
             "EdDSA" => Algorithm::EdDSA,
             other => panic!("{other} is not in ALGORITHMS"),
         };
-        signature::verify(algorithm, &spki, proof.signing_input(), proof.signature()).map_err(|_| Reason::SignatureInvalid)
+        signature::verify(algorithm, &spki, proof.signing_input(), proof.signature())
+            .map_err(|_| Reason::SignatureInvalid)
     });
     verified.map_or_else(|reason| reason.slug(), |()| "ok")
 }
@@ -213,7 +218,7 @@ fn n07_each_claim_rule_has_its_reason() {
     assert_eq!(outcome(&with_claims(json!({"role": "agents"})), &unknown_role), "proof_role_wrong");
 }
 
-/// N07 "iat ±", PKI 20 and 38: each end, and one microsecond beside it.
+/// Each end, and one microsecond beside it.
 #[test]
 fn n07_pki_38_times_are_compared_with_the_skew_and_to_the_microsecond() {
     let at = |micros: i64| Expectation { now: UnixTime(ISSUED * 1_000_000 + micros), ..expectation() };
@@ -232,7 +237,7 @@ fn n07_pki_38_times_are_compared_with_the_skew_and_to_the_microsecond() {
     }
 }
 
-/// N04 in core: what was used before a restart is not remembered, so it must not be accepted after one.
+/// What was used before a restart is not remembered, so it must not be accepted after one.
 #[test]
 fn n04_a_proof_from_before_the_start_is_refused_unless_it_answers_a_challenge() {
     let started = |second: i64| Expectation { server_started: UnixTime::from_seconds(second), ..expectation() };
@@ -255,7 +260,11 @@ fn attack_04_a_nonce_must_be_the_open_challenge() {
     assert_eq!(outcome(&answer, &open(None)), "proof_challenge_missing");
     assert_eq!(outcome(&with_claims(json!({"nonce": SECRETS[1]})), &open(None)), "proof_challenge_missing");
     assert_eq!(outcome(&with_claims(json!({"nonce": ""})), &open(Some(""))), "proof_malformed");
-    assert_eq!(outcome(&with_claims(json!({})), &open(Some("another"))), "ok", "an open challenge need not be answered");
+    assert_eq!(
+        outcome(&with_claims(json!({})), &open(Some("another"))),
+        "ok",
+        "an open challenge need not be answered"
+    );
 }
 
 #[test]
@@ -280,6 +289,8 @@ fn n07_method_and_path_are_those_of_the_request() {
         "/orders?id=eq.1",
         "/orders#x",
         "https://shop.example/orders?",
+        "https://shop.example?x/orders",
+        "https://shop.example#/orders",
         "//orders",
         "/other/rest/v1/orders",
         "/rest/v2/orders",
@@ -311,7 +322,7 @@ fn n07_method_and_path_are_those_of_the_request() {
     assert_eq!(outcome(&of("GET", "https://shop.example"), &root), "ok");
 }
 
-/// PKI 39: base64url has one accepted form. Otherwise one signature would have many texts.
+/// base64url has one accepted form. Otherwise one signature would have many texts.
 #[test]
 fn pki_39_other_spellings_of_base64_are_refused() {
     let good = proof_with(json!({}), json!({"jti": "a"}));
@@ -344,7 +355,6 @@ fn pki_39_other_spellings_of_base64_are_refused() {
     }
 }
 
-/// PKI 33 for the JSON inside.
 #[test]
 fn pki_33_json_with_two_readings_is_refused() {
     let (header, claims) = (header().to_string(), claims().to_string());
@@ -390,7 +400,7 @@ fn size_is_bounded() {
     assert_eq!(outcome(&signed_with(2049), &expectation()), "proof_malformed");
 }
 
-/// PKI 3 and 37: what names a use is the certificate and the jti or nonce, and nothing that can be varied.
+/// What names a use is the certificate and the jti or nonce, and nothing that can be varied.
 #[test]
 fn pki_37_the_use_is_named_by_certificate_and_jti() {
     let id = |text: &str| Proof::parse(text).unwrap().use_id();
@@ -398,7 +408,11 @@ fn pki_37_the_use_is_named_by_certificate_and_jti() {
     let resigned = with_claims(json!({})).replace(SECRETS[2], "b3RoZXI");
     assert_eq!(id(&resigned), plain, "another signature");
     assert_eq!(id(&with_claims(json!({"exp": ISSUED + 30, "nonce": "n"}))), plain, "other claims");
-    assert_eq!(id(&proof_with(json!({"alg": "RS256", "kid": "0a:01"}), json!({}))), plain, "another spelling of the header");
+    assert_eq!(
+        id(&proof_with(json!({"alg": "RS256", "kid": "0a:01"}), json!({}))),
+        plain,
+        "another spelling of the header"
+    );
     let other_key = URL_SAFE_NO_PAD.encode([8; 32]);
     let others = [
         id(&with_claims(json!({"jti": "another"}))),
