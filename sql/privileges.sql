@@ -16,7 +16,8 @@ grant execute on function
     kakunin.pem_encode(bytea, text),
     kakunin.normalize_serial(text),
     kakunin.model_hash(bytea),
-    kakunin.model_hash_json(jsonb)
+    kakunin.model_hash_json(jsonb),
+    kakunin._model_hash_json(text)
 to public;
 
 -- Anyone may try to prove who they are, give that up, and pin the role: a gateway's roles are the operator's own.
