@@ -8,7 +8,7 @@ use std::ffi::CString;
 static TRUST_DOMAIN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"kakunin.local"));
 static OID_ARC: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"1.3.6.1.4.1.99999"));
 static CLOCK_SKEW: GucSetting<i32> = GucSetting::<i32>::new(5);
-static USED_PROOFS_MAX: GucSetting<i32> = GucSetting::<i32>::new(65_536);
+static USED_PROOFS_MAX: GucSetting<i32> = GucSetting::<i32>::new(262_144);
 static TRUSTED_GATEWAYS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static TRUST_SERIAL_HEADER: GucSetting<bool> = GucSetting::<bool>::new(false);
 static GATEWAY_JWT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));

@@ -53,6 +53,7 @@ fn import_certificate(
     let mut agent =
         chain::check_agent(certificate, &chain, &[], shmem::now(), &config::profile()).map_err(error::report)?;
     name_agent(&mut agent, agent_id, tenant_id).map_err(error::report)?;
+    serialize_imports()?;
     refuse_shared_serial(&agent.path.leaf, allow_shared_serial.unwrap_or(false)).map_err(error::report)?;
     insert(&agent, certificate, chain, agent_name)?;
     Ok(agent_verdict(&agent))
@@ -104,6 +105,11 @@ fn name_agent(agent: &mut Agent, agent_id: Option<&str>, tenant_id: Option<&str>
         }
     }
     if agent.agent_id.is_none() { Err(Reason::AgentUnnamed) } else { Ok(()) }
+}
+
+/// Two imports at once would not see each other's serial numbers. Readers are not blocked.
+fn serialize_imports() -> Result<(), ErrorReport> {
+    Spi::run("lock table kakunin.certificate in share row exclusive mode").map_err(spi_error)
 }
 
 fn refuse_shared_serial(leaf: &Certificate, may_share: bool) -> Result<(), Reason> {

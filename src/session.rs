@@ -191,7 +191,7 @@ fn jws_algorithm(name: &str) -> std::result::Result<Algorithm, Reason> {
 fn spend(area: shmem::Area, proof: &Proof, now: UnixTime) -> std::result::Result<(), Reason> {
     let id = proof.use_id();
     let may_retry = RETRYABLE.with_borrow(|retry| retry.ids.contains(&id) && retry.stays_with_client());
-    area.admit_proof(id, proof.expires_at(), now, backend::identity(), may_retry)?;
+    area.admit_proof(&proof.certificate_fingerprint(), id, proof.expires_at(), now, backend::identity(), may_retry)?;
     if proof.nonce().is_some() {
         CHALLENGE.set(None);
     }

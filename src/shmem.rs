@@ -52,9 +52,11 @@ impl Area {
         UnixTime(self.header().started)
     }
 
-    /// Remembers a proof until it expires, or refuses it because it was used before.
+    /// Remembers a proof until it expires, or refuses it because it was used before. Proofs of one certificate share a
+    /// partition, so that an agent that floods the table fills its own part of it.
     pub fn admit_proof(
         self,
+        fingerprint: &[u8; 32],
         id: [u8; 16],
         expires_at: UnixTime,
         now: UnixTime,
@@ -65,7 +67,7 @@ impl Area {
         let admit = |slots: &mut [Slot]| {
             replay::admit(slots, id, expires_at, now, config::clock_skew_seconds(), owner, may_retry)
         };
-        match self.with_partition(self.partition_of(&id), admit).refusal(expires_at, per) {
+        match self.with_partition(self.partition_of(fingerprint), admit).refusal(expires_at, per) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
@@ -79,12 +81,11 @@ impl Area {
         (live, replay::capacity(self.header().slots_per_partition) * PARTITIONS)
     }
 
-    /// Keyed, so that nobody can choose ids that all fall into one partition and fill it for everyone.
-    fn partition_of(self, id: &[u8; 16]) -> usize {
+    /// Keyed, so that nobody can have a certificate made that shares a chosen agent's partition.
+    fn partition_of(self, fingerprint: &[u8; 32]) -> usize {
         let [key, factor] = self.header().partition_key;
-        let (low, high) = (u128::from_le_bytes(*id) as u64, (u128::from_le_bytes(*id) >> 64) as u64);
-        let mixed = (low ^ key).wrapping_mul(factor | 1) ^ high;
-        (mixed.wrapping_mul(factor | 1) >> 32) as usize % PARTITIONS
+        let mix = |mixed: u64, byte: &u8| (mixed ^ u64::from(*byte)).wrapping_mul(factor | 1);
+        (fingerprint.iter().fold(key, mix) >> 32) as usize % PARTITIONS
     }
 
     fn header(self) -> &'static Header {
@@ -203,6 +204,6 @@ static HEADER: AtomicPtr<Header> = AtomicPtr::new(std::ptr::null_mut());
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
 static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
 const NAME: &CStr = c"kakunin";
-/// Independent parts of the used-proof table, so that binds do not queue behind one lock.
+/// Independent parts of the used-proof table, so that agents neither queue behind one lock nor fill each other's.
 const PARTITIONS: usize = 32;
 const HEADER_BYTES: usize = size_of::<Header>();
