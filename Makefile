@@ -18,11 +18,11 @@ export FUZZ_SECONDS
 CARGO ?= cargo
 # The extension is compiled once, as it is installed: with optimisation, for demo, tests and benchmarks alike. A
 # debug build takes four fifths of the time (thin LTO costs three seconds), is slower in use, and would be
-# a second one. Core and the test programs are built as cargo does by default, so that arithmetic overflow is caught.
+# a second one. Core, the test programs and the installer are built as cargo does by default: arithmetic overflow is
+# caught, and the installer runs once for the 20 seconds that optimising it would take.
 target_dir := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
-built := $(target_dir)/release
-xtask := $(built)/xtask
-library := $(built)/libkakunin.so
+xtask := $(target_dir)/debug/xtask
+library := $(target_dir)/release/libkakunin.so
 
 # Root only for the three files, and only where they are not ours to write.
 as_root = $(shell test -n "$(DESTDIR)" -o -w "$$($(PG_CONFIG) --pkglibdir)" || echo sudo)
@@ -43,7 +43,6 @@ check: ## format, lints and tidiness: no server needed
 	@scripts/check.sh
 
 psql: ## connect to the demo's cluster
-	@scripts/cluster.sh start demo
 	@scripts/cluster.sh psql demo -d demo
 
 stop: ## stop every private cluster
@@ -51,7 +50,8 @@ stop: ## stop every private cluster
 
 build: ## compile the extension and the tools around it
 	@test -x $(PG_CONFIG) || { echo "There is no $(PG_CONFIG): run scripts/install-deps.sh demo, or set PG_CONFIG." >&2; exit 1; }
-	@source scripts/lib.sh; stage "compile the extension" $(CARGO) build --release -p kakunin -p xtask $$(features)
+	@source scripts/lib.sh; stage "compile the installer" $(CARGO) build -p xtask
+	@source scripts/lib.sh; stage "compile the extension" $(CARGO) build --release -p kakunin $$(features)
 
 install: build ## install into the PostgreSQL of PG_CONFIG; DESTDIR is honoured
 	$(as_root) $(xtask) install --lib $(library) --pg-config $(PG_CONFIG) --destdir "$(DESTDIR)"

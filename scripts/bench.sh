@@ -6,7 +6,7 @@
 #   QUICK=1 make bench    a small table and few rounds, to see that it runs: its figures mean little
 #
 # Settings, from the environment: ROWS of the table (1000000), ROUNDS (15), SLOW_ROUNDS of the cases that cost many
-# times more (3), BINDS a round (2000), CHECKS of a signature a round (20000), CALLS of the memory test (1000000).
+# times more (3), BINDS a round (1000), CHECKS of a signature a round (10000), CALLS of the memory test (1000000).
 # shellcheck disable=SC2154
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,11 +19,13 @@ main() {
     if [[ -n ${QUICK:-} ]]; then
         : "${ROWS:=100000}" "${ROUNDS:=3}" "${SLOW_ROUNDS:=1}" "${BINDS:=500}" "${CHECKS:=5000}" "${CALLS:=50000}"
     fi
-    : "${ROWS:=1000000}" "${ROUNDS:=15}" "${SLOW_ROUNDS:=3}" "${BINDS:=2000}" "${CHECKS:=20000}" "${CALLS:=1000000}"
+    : "${ROWS:=1000000}" "${ROUNDS:=15}" "${SLOW_ROUNDS:=3}" "${BINDS:=1000}" "${CHECKS:=10000}" "${CALLS:=1000000}"
 
     private_postgres
     work=$(mktemp -d)
     trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     directory=$target/bench
     results=$directory/results.tsv
     pki=$work/pki

@@ -4,7 +4,7 @@
 #   scripts/cluster.sh start NAME [-c setting=value ...]   make it if it is not there, start it if it is down
 #   scripts/cluster.sh stop NAME | stop --all              stop it, or every one of them
 #   scripts/cluster.sh remove NAME                         stop it and delete its data
-#   scripts/cluster.sh psql NAME [psql options]            connect as the superuser
+#   scripts/cluster.sh psql NAME [psql options]            start it if it is down, and connect as the superuser
 #   scripts/cluster.sh env NAME                            print PGHOST, PGPORT, PGUSER and PATH for a shell
 #   scripts/cluster.sh status NAME                         whether it runs
 #   scripts/cluster.sh log NAME                            print its log
@@ -33,7 +33,7 @@ main() {
         start) start "$name" "$@" ;;
         stop) stop ;;
         remove) stop && rm -rf "$directory" ;;
-        psql) exec "$bin/psql" -h "$directory" -p 5432 -U postgres "$@" ;;
+        psql) resume "$name" && exec "$bin/psql" -h "$directory" -p 5432 -U postgres "$@" ;;
         env) printf 'export PGHOST=%q PGPORT=5432 PGUSER=postgres PATH=%q\n' "$directory" "$bin:$PATH" ;;
         status) status "$name" ;;
         log) cat "$directory/log" ;;
@@ -60,6 +60,15 @@ start() {
         echo "The cluster $name did not start; its log is $directory/log." >&2
         exit 1
     fi
+}
+
+# Starts a cluster that is there.
+resume() {
+    if [[ ! -e $data/PG_VERSION ]]; then
+        echo "There is no cluster $1 yet: make $1 makes it." >&2
+        exit 1
+    fi
+    running || as_server "$bin/pg_ctl" -D "$data" -l "$directory/log" -w -t 60 -s start
 }
 
 settings() {

@@ -12,6 +12,8 @@ main() {
     private_postgres
     work=$(mktemp -d)
     trap close_sessions EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     pki=$target/demo
     start
     certificates

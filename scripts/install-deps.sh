@@ -22,6 +22,7 @@ demo postgresql-server-dev-$major|-|pg_config and the server's headers, which th
 demo libclang-14-dev|-|reads those headers for the bindings
 demo libssl-dev|-|headers for reading the client certificate of a TLS connection
 demo openssl|command -v openssl|makes the certificates of the demo and of the tests
+test ca-certificates|test -s /etc/ssl/certs/ca-certificates.crt|lets pip and npm trust their registries
 test pgbouncer|command -v pgbouncer|the connection pooler that bindings are tested behind
 test nodejs|command -v node|runs supabase-js, the client that gateway bindings are tested with
 test npm|command -v npm|fetches supabase-js and PostgREST

@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit
 target=${CARGO_TARGET_DIR:-$root/target}
-xtask=$target/release/xtask
+xtask=$target/debug/xtask
 
 # The programs of the private PostgreSQL and the directory of its clusters; made on first use.
 private_postgres() {

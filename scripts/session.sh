@@ -56,9 +56,11 @@ select $2;
     output=$(grep -vE '^(Tuples only is|Output format is) ' <<<"$output" || true)
 }
 
-# close_session NAME: ends it, and waits until its psql is gone.
+# close_session NAME: ends it, and waits until its psql is gone. Closing the pipe would not do: sessions that were
+# opened later hold it too.
 close_session() {
     local descriptor=${session_in[$1]}
+    printf '\\q\n' >&"$descriptor"
     exec {descriptor}>&-
     descriptor=${session_out[$1]}
     exec {descriptor}<&-

@@ -20,9 +20,7 @@ main() {
     counted "core, without a server" "${run[@]}" -p kakunin-core
     counted "examples in core's documentation" "$cargo" test --quiet --doc -p kakunin-core
     if stage "build and install into the private PostgreSQL" make --no-print-directory private; then
-        # Both packages are named so that their dependencies are the ones that were just built.
-        read -ra features < <(features; echo)
-        counted "installer" "${run[@]}" --release -p kakunin -p xtask --bin xtask "${features[@]}"
+        counted "installer" "${run[@]}" -p xtask
         counted "pg_regress" scripts/regress.sh --private
         counted "clusters, poolers, gateways" "${run[@]}" -p kakunin-tests
     else

@@ -21,6 +21,11 @@ pub fn run(options: &Options) -> Outcome {
         None => base::directory()?.join("tree"),
     };
     let bindir = PathBuf::from(original.ask("--bindir")?);
+    if bindir.starts_with(&root) {
+        // The environment of a private cluster puts the copy's own pg_config first in PATH.
+        println!("{}", bindir.join("pg_config").display());
+        return Ok(());
+    }
     let pg_config = under(&root, &bindir).join("pg_config");
     let stamp = stamp(&original, &bindir)?;
     if fs::read_to_string(root.join("stamp")).is_ok_and(|found| found == stamp) && pg_config.is_file() {
