@@ -99,7 +99,7 @@ fn we_agree_with_openssl_about_good_and_bad_chains() {
         ("not valid yet", pki.intermediate.issue(&agent().valid("3600", "7200")), &root, "certificate_not_yet_valid"),
         ("intermediate expired", weak.issue(&agent()), &root, "certificate_expired"),
         ("intermediate not valid yet", early.issue(&agent()), &root, "certificate_not_yet_valid"),
-        ("root expired", dead_root.agent("a"), &[dead_root.root.identity.clone()], "certificate_expired"),
+        ("root expired", dead_root.agent("a"), std::slice::from_ref(&dead_root.root.identity), "certificate_expired"),
         ("intermediate without keyCertSign", no_sign.issue(&agent()), &root, "issuer_not_ca"),
         ("intermediate that is no CA", not_ca.issue(&agent()), &root, "*"),
         ("an agent as issuer", leaf_as_ca.issue(&agent()), &root, "issuer_not_ca"),

@@ -5,7 +5,6 @@ use kakunin_tests::scene::{
     seen_in_both, state, touched, try_bind,
 };
 use kakunin_tests::{Checks, refusal_of};
-use postgres::Client;
 
 #[test]
 fn t12_t13_a_transaction_binding_ends_with_the_transaction() {

@@ -53,7 +53,7 @@ pub fn value() -> Option<&'static CStr> {
     // SAFETY: PostgreSQL keeps this pointer at a NUL-terminated string until the next assignment; callers decode
     // it at once and keep no reference.
     unsafe {
-        let value = *(&raw const VALUE);
+        let value = VALUE;
         if value.is_null() || *value == 0 { None } else { Some(CStr::from_ptr(value)) }
     }
 }

@@ -66,7 +66,7 @@ impl Calls {
                 return true;
             }
             let filtered = self.mentioned((*plan).qual);
-            !(filtered && !is_light_scan(plan))
+            (!filtered || is_light_scan(plan))
                 && !self.mentioned((*plan).targetlist)
                 && !other_expressions(plan).into_iter().any(|list| self.mentioned(list))
                 && self.are_light((*plan).lefttree)
