@@ -12,20 +12,27 @@ create function kakunin.protect_table(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
+    missing text;
     reader text;
     kind "char";
     column_number int2;
     column_type oid;
+    column_collation oid;
     condition text;
     member regclass;
     policy_name name;
 begin
-    if relation is null or serial_column is null then
+    missing := case
+        when relation is null then 'relation'
+        when serial_column is null then 'serial_column'
+        when force is null then 'force'
+        when create_index is null then 'create_index'
+    end;
+    if missing is not null then
         raise exception using
             errcode = 'invalid_parameter_value',
             message = 'argument must not be null',
-            detail = format('argument_null: Argument %s is null.',
-                            case when relation is null then 'relation' else 'serial_column' end);
+            detail = format('argument_null: Argument %s is null.', missing);
     end if;
     reader := case identity
         when 'serial' then 'kakunin_cert_serial'
@@ -48,20 +55,28 @@ begin
             detail = 'not_a_table: Row-level security exists for tables and partitioned tables.',
             hint = 'Protect the table below a view, and give the view security_invoker.';
     end if;
-    select a.attnum, a.atttypid into column_number, column_type
+    select a.attnum, a.atttypid, a.attcollation into column_number, column_type, column_collation
       from pg_attribute a where a.attrelid = relation and a.attname = serial_column and a.attnum > 0 and not a.attisdropped;
     if column_number is null then
         raise exception using
             errcode = 'undefined_column',
             message = format('table %s has no column %s', relation, quote_ident(serial_column)),
             detail = 'column_unknown: The policies compare this column with the certificate of the session.',
-            hint = 'Name the column: kakunin.protect_table(relation, serial_column => …).';
+            hint = 'Name the column: kakunin.protect_table(relation, serial_column => NAME).';
     end if;
     if column_type not in ('text'::regtype, 'varchar'::regtype) then
         raise exception using
             errcode = 'datatype_mismatch',
             message = format('column %s must be of type text', quote_ident(serial_column)),
             detail = format('column_type: It is of type %s.', format_type(column_type, null));
+    end if;
+    -- Agents named "bob" and "BOB" are two, whatever a collation makes of them.
+    if exists (select from pg_collation c where c.oid = column_collation and not c.collisdeterministic) then
+        raise exception using
+            errcode = 'datatype_mismatch',
+            message = format('column %s must tell all texts apart', quote_ident(serial_column)),
+            detail = format('column_type: Its collation %s takes different texts for equal.', column_collation::regcollation),
+            hint = 'Give the column a deterministic collation, for instance "C".';
     end if;
 
     condition := format('%I = (select @extschema@.%I())', serial_column, reader);
@@ -94,7 +109,8 @@ begin
     end loop;
 
     protected := relation;
-    if exists (select from pg_index i where i.indrelid = relation and i.indisvalid and i.indkey[0] = column_number) then
+    if exists (select from pg_index i where i.indrelid = relation and i.indisvalid and i.indpred is null
+                  and i.indkey[0] = column_number) then
         step := 'an index on the column is there';
     elsif create_index then
         execute format('create index on %s (%I)', relation, serial_column);

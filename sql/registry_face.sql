@@ -93,7 +93,7 @@ begin
             errcode = 'ambiguous_parameter',
             message = 'serial number names more than one certificate',
             detail = format('serial_ambiguous: serial %s was used by %s issuers.', wanted_serial, cardinality(known)),
-            hint = 'Pass fingerprint => … as kakunin.certificate shows it.';
+            hint = 'Pass fingerprint => VALUE as kakunin.certificate shows it.';
     end if;
     insert into kakunin.revocation as r (fingerprint, serial, reason, detail)
     values (known[1], wanted_serial, wanted_reason, wanted_detail)
@@ -212,7 +212,7 @@ begin
 end
 $$;
 comment on function kakunin.verify_certificate(text) is
-    'Status of a registered certificate by serial number, in the shape that SDKs read; {"error": …} when unknown';
+    'Status of a registered certificate by serial number, in the shape that SDKs read; {"error": "..."} when unknown';
 
 comment on function kakunin.trust_changed() is
     'Row trigger: after commit, every session looks its certificate up again';

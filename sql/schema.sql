@@ -21,10 +21,16 @@ comment on schema kakunin is 'X.509 identities for AI agents: registry, session 
 do $$
 declare
     role_name text;
+    purpose text;
 begin
-    foreach role_name in array array['kakunin_admin', 'kakunin_auditor', 'kakunin_agent'] loop
+    for role_name, purpose in values
+        ('kakunin_admin', 'kakunin: registers trust anchors, imports and revokes certificates'),
+        ('kakunin_auditor', 'kakunin: reads the registry, the findings of doctor() and the use of shared memory'),
+        ('kakunin_agent', 'kakunin: asks for the status of a certificate')
+    loop
         if not exists (select from pg_catalog.pg_roles where rolname = role_name) then
             execute pg_catalog.format('create role %I nologin', role_name);
+            execute pg_catalog.format('comment on role %I is %L', role_name, purpose);
         end if;
     end loop;
 end

@@ -23,11 +23,6 @@ impl PgConfig {
         Self { program: program.to_owned() }
     }
 
-    /// The path of the program.
-    pub fn program(&self) -> &Path {
-        &self.program
-    }
-
     /// The answer to one question, for example `--sharedir`.
     pub fn ask(&self, question: &str) -> Outcome<String> {
         let program = self.program.display();

@@ -56,7 +56,7 @@ fn stamp(original: &PgConfig, bindir: &Path) -> Outcome<String> {
         .map_err(|error| format!("{} has no server: {error}", bindir.display()))?;
     let changed = server.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let version = original.ask("--version")?;
-    Ok(format!("{version}\n{}\n{} bytes, changed at {changed}\n", original.program().display(), server.len()))
+    Ok(format!("{version}\n{}\n{} bytes, changed at {changed}\n", bindir.display(), server.len()))
 }
 
 /// The given directories without those that lie inside another one of them.
