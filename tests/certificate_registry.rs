@@ -130,18 +130,12 @@ fn n13_every_way_to_write_a_serial_number_finds_the_same_certificate() {
         "0XFE01ABCD",
         "00FE01ABCD",
         "00:00:FE:01:AB:CD",
-        "fe01 abcd".trim(),
+        "fe 01 ab cd",
+        " fe01abcd ",
     ] {
-        let found = desk.try_verify(form);
-        let accepted = form != "fe01 abcd";
-        match (accepted, found) {
-            (true, Ok(found)) => checks.equal(form, &found["data"]["serial"], "FE01ABCD"),
-            (true, Err(error)) => checks.holds(form, false, error.to_string()),
-            (false, found) => checks.holds(
-                form,
-                found.is_err() || found.is_ok_and(|found| found["data"]["serial"] == "FE01ABCD"),
-                form,
-            ),
+        match desk.try_verify(form) {
+            Ok(found) => checks.equal(form, &found["data"]["serial"], "FE01ABCD"),
+            Err(error) => checks.holds(form, false, error.to_string()),
         }
     }
     checks.equal("10 is hexadecimal", &desk.verify("10")["data"]["agent_id"], "ten");
@@ -152,11 +146,10 @@ fn n13_every_way_to_write_a_serial_number_finds_the_same_certificate() {
         "00",
         "-2",
         "FE01ABCG",
-        "4261523405 ",
         "+FE",
         "FE::01",
         ":FE",
-        "F E",
+        "F  E",
         "0x",
         "ＦＥ",
         &"FE".repeat(21),

@@ -101,7 +101,7 @@ fn what_cannot_be_revoked_is_said_in_a_sentence() {
     let root = stage.pki.root.identity.der();
     let hex: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
     for (name, call, sqlstate, slug) in [
-        ("no serial", "revoke_certificate(null)".to_owned(), "22004", ""),
+        ("no serial", "revoke_certificate(null)".to_owned(), "22023", "argument_null"),
         ("an empty serial", "revoke_certificate('')".to_owned(), "22P02", "serial_malformed"),
         ("a negative serial", "revoke_certificate('-01')".to_owned(), "22P02", "serial_malformed"),
         ("a megabyte", "revoke_certificate(repeat('A', 1000000))".to_owned(), "22P02", "serial_malformed"),
@@ -119,7 +119,7 @@ fn what_cannot_be_revoked_is_said_in_a_sentence() {
             "revocation_reason_unknown",
         ),
         ("an issuer that is garbage", "revoke_issuer('\\x3000')".to_owned(), "22P03", "certificate_malformed"),
-        ("an issuer that is null", "revoke_issuer(null)".to_owned(), "22P03", "certificate_malformed"),
+        ("an issuer that is null", "revoke_issuer(null)".to_owned(), "22023", "argument_null"),
         (
             "an issuer, with an unknown reason",
             format!("revoke_issuer('\\x{hex}', 'because')"),

@@ -176,7 +176,7 @@ reasons! {
     ProofReused => IdentityNotProven, "proof_reused",
         "proof has been used before", "A proof is good for one use.", "Sign a new one for each attempt, with a jti of its own.";
     ProofStoreFull { count: usize } => Full, "proof_store_full",
-        "used proofs cannot be remembered", "All {count} places hold proofs that are still alive, so a new one could be used twice.", "Wait for a minute, or raise kakunin.used_proofs_max and restart.";
+        "used proofs cannot be remembered", "All {count} places of this certificate's part hold proofs that are still alive, so a new one could be used twice.", "Wait for a minute, or raise kakunin.used_proofs_max and restart.";
     BindingMalformed { what: &'static str } => IdentityNotProven, "binding_malformed",
         "stored binding cannot be decoded", "{what}.", "Bind again.";
     AlreadyBound { serial: String } => ActRefused, "already_bound",

@@ -7,6 +7,7 @@ use super::extensions::{KEY_USAGE_DIGITAL_SIGNATURE, URI};
 use super::spiffe::{self, SpiffeId};
 use super::{Certificate, Path, check_path, names};
 use crate::limits::SCOPE_BYTES_MAX;
+use crate::scope::Scope;
 use crate::{Reason, UnixTime, json, model_hash};
 
 /// What the reader of agent certificates must know about where it runs.
@@ -40,8 +41,7 @@ pub struct AgentNames {
     pub tenant_id: Option<String>,
     /// `sha256:` and 64 lower-case hexadecimal digits.
     pub model_hash: Option<String>,
-    /// The scope as canonical JSON (RFC 8785), at most 8 KiB; what it means is for
-    /// [`scope`](crate::scope) to say.
+    /// The scope as canonical JSON (RFC 8785), at most 8 KiB, which [`Scope::parse`] understands.
     pub scope: Option<String>,
 }
 
@@ -244,6 +244,8 @@ fn scope(text: &str, source: NameSource) -> Result<String, Reason> {
     if source != NameSource::Urn && canonical != text {
         return Err(malformed("It is not canonical JSON (RFC 8785)".to_owned()));
     }
+    // One that could not be understood later would bind an agent to which nothing is ever allowed.
+    Scope::parse(&canonical)?;
     Ok(canonical)
 }
 

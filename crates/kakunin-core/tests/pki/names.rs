@@ -205,7 +205,14 @@ fn model_hash_and_scope_are_read_from_the_signed_bytes() {
     assert_eq!(names_of(&platform().with(scope(spaced))).unwrap().scope.as_deref(), Some(canonical));
     assert_eq!(slug(&names_of(&platform().with(scope(r#"{"v":1,"v":2}"#)))), "scope_malformed");
 
-    let long = format!(r#"{{"v":"{}"}}"#, "x".repeat(8 * 1024 - 8));
+    // Canonical JSON that is no scope, because a member could be a limit that is not understood.
+    for text in ["[]", r#"{"v":2}"#, r#"{"limit":1,"v":1}"#, r#"{"allowed_actions":"read","v":1}"#] {
+        assert_eq!(slug(&names_of(&agent().with(scope(text)))), "scope_malformed", "{text}");
+        assert_eq!(slug(&names_of(&platform().with(scope(text)))), "scope_malformed", "{text}");
+    }
+    let venues: Vec<String> = (0..1010).map(|n| format!(r#""{n:05}""#)).collect();
+    let head = format!(r#"{{"permitted_venues":[{},""#, venues.join(","));
+    let long = format!(r#"{head}x{}"],"v":1}}"#, "x".repeat(8 * 1024 - head.len() - 10));
     assert_eq!(long.len(), 8 * 1024);
     assert_eq!(slug(&names_of(&agent().with(scope(&long)))), "valid");
     assert_eq!(slug(&names_of(&agent().with(scope(&format!("{long} "))))), "scope_malformed");
