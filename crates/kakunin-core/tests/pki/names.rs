@@ -210,8 +210,9 @@ fn model_hash_and_scope_are_read_from_the_signed_bytes() {
         assert_eq!(slug(&names_of(&agent().with(scope(text)))), "scope_malformed", "{text}");
         assert_eq!(slug(&names_of(&platform().with(scope(text)))), "scope_malformed", "{text}");
     }
-    let venues: Vec<String> = (0..1010).map(|n| format!(r#""{n:05}""#)).collect();
-    let head = format!(r#"{{"permitted_venues":[{},""#, venues.join(","));
+    let venues: Vec<String> = (0..1000).map(|n| format!(r#""{n:05}""#)).collect();
+    let head =
+        format!(r#"{{"allowed_actions":[],"leverage_permitted":false,"permitted_venues":[{},""#, venues.join(","));
     let long = format!(r#"{head}x{}"],"v":1}}"#, "x".repeat(8 * 1024 - head.len() - 10));
     assert_eq!(long.len(), 8 * 1024);
     assert_eq!(slug(&names_of(&agent().with(scope(&long)))), "valid");
