@@ -79,7 +79,7 @@ begin
             hint = 'Give the column a deterministic collation, for instance "C".';
     end if;
 
-    condition := format('%I = (select @extschema@.%I())', serial_column, reader);
+    condition := format('%I = (select %s.%I())', serial_column, '@extschema@', reader);
     -- A partition is a table of its own: asked directly, its parent's policies do not apply.
     for member in select t.relid from pg_partition_tree(relation) t union select relation order by 1 loop
         protected := member;
