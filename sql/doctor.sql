@@ -6,6 +6,8 @@ create function kakunin.doctor()
     language sql stable parallel unsafe
     -- Definer: sees settings that are hidden from ordinary roles; reads catalogues only.
     security definer set search_path = pg_catalog, pg_temp
+    -- Whatever its caller has set: the text below is read anew in each session, and names are compared as printed.
+    set standard_conforming_strings = on set quote_all_identifiers = off
 as $$
     with recursive
     -- Policy functions of ours, by the schema that CREATE EXTENSION chose, and what protect_table calls the identity.
@@ -27,7 +29,8 @@ as $$
     calls (policy, class, oid) as (
         select d.objid, d.refclassid, d.refobjid
           from pg_depend d
-         where d.classid = 'pg_policy'::regclass and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass)
+         where d.classid = 'pg_policy'::regclass
+           and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_operator'::regclass)
         union
         select c.policy, e.class, e.oid
           from calls c
@@ -35,14 +38,18 @@ as $$
                 select d.refclassid as class, d.refobjid as oid
                   from pg_depend d
                  where c.class = 'pg_proc'::regclass and d.classid = c.class and d.objid = c.oid
-                   and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass)
+                   and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_operator'::regclass)
+                union all
+                select 'pg_proc'::regclass, o.oprcode
+                  from pg_operator o
+                 where c.class = 'pg_operator'::regclass and o.oid = c.oid
                 union all
                 select d.refclassid, d.refobjid
                   from pg_rewrite r
                   join pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
                   join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
                  where c.class = 'pg_class'::regclass and r.ev_class = c.oid
-                   and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass)
+                   and d.refclassid in ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_operator'::regclass)
                 union all
                 select 'pg_proc'::regclass, g.oid
                   from pg_proc f
@@ -57,10 +64,10 @@ as $$
     policy as (
         select p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles, c.relrowsecurity,
                c.relforcerowsecurity, c.relkind, c.relowner, c.relispartition, p.polrelid::regclass as relation,
-               coalesce(pg_get_expr(p.polqual, p.polrelid), '') || ' ' || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
-                   as condition
+               coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '') as condition
           from pg_policy p
-          join pg_class c on c.oid = p.polrelid
+          -- Nobody can mend another session's temporary tables, and nobody else can reach them.
+          join pg_class c on c.oid = p.polrelid and not pg_is_other_temp_schema(c.relnamespace)
     ),
     -- Functions and views behind policies, with their text.
     called (policy, class, oid, body) as (
@@ -86,13 +93,15 @@ as $$
           from binding_policy
     ),
     -- Columns that policies mention: with what they are compared cannot be asked of a catalogue. Texts come first.
-    mentioned (polrelid, attnum, attname, textual, binds, ours) as (
-        select p.polrelid, a.attnum, a.attname, bool_or(a.atttypid in ('text'::regtype, 'varchar'::regtype)),
+    mentioned (polrelid, attnum, attname, textual, plain, binds, ours) as (
+        select p.polrelid, a.attnum, a.attname, bool_or(y.typcategory = 'S'),
+               bool_or(a.atttypid in ('text'::regtype, 'varchar'::regtype)),
                bool_or(p.oid in (select oid from binding_policy)), bool_or(p.polname = 'kakunin_binding')
           from policy p
           join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid
                           and d.refclassid = 'pg_class'::regclass and d.refobjid = p.polrelid and d.refobjsubid > 0
           join pg_attribute a on a.attrelid = p.polrelid and a.attnum = d.refobjsubid
+          join pg_type y on y.oid = a.atttypid
          group by p.polrelid, a.attnum, a.attname
     ),
     -- The arguments with which protect_table keeps the column and the identity that a table's policies have now.
@@ -100,7 +109,7 @@ as $$
         select r.polrelid,
                coalesce((select format(', serial_column => %L', m.attname)
                            from (select m.* from mentioned m
-                                  where m.polrelid = r.polrelid and m.textual
+                                  where m.polrelid = r.polrelid and m.plain
                                   order by m.ours desc, m.binds desc, m.attname = 'permitted_agent_serial' desc, m.attnum
                                   limit 1) m
                           where m.attname <> 'permitted_agent_serial'), '')
@@ -128,6 +137,7 @@ as $$
                           and d.classid = 'pg_rewrite'::regclass
           join pg_rewrite r on r.oid = d.objid
           join pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm') and v.oid <> p.polrelid
+                         and not pg_is_other_temp_schema(v.relnamespace)
         union
         select v.oid, v.relkind, w.relkind = 'm', w.oid
           from reading_view w
@@ -135,6 +145,7 @@ as $$
                           and d.classid = 'pg_rewrite'::regclass
           join pg_rewrite r on r.oid = d.objid
           join pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm') and v.oid <> w.oid
+                         and not pg_is_other_temp_schema(v.relnamespace)
     ),
     -- Whoever else may read a materialized view, or some of its columns.
     copy_reader (oid, names) as (
@@ -157,6 +168,14 @@ as $$
         union
         select i.inhrelid, i.inhparent, c.base
           from child c join pg_inherits i on i.inhparent = c.oid
+    ),
+    -- Tables that a protected one hangs on, at whatever distance.
+    parent (oid, base) as (
+        select i.inhparent, p.polrelid
+          from protected p join pg_inherits i on i.inhrelid = p.polrelid
+        union
+        select i.inhparent, t.base
+          from parent t join pg_inherits i on i.inhrelid = t.oid
     ),
     -- Logins that gateways use, as the server reads the setting.
     gateway (name) as (
@@ -193,8 +212,15 @@ as $$
                format('drop policy %I on %s; select kakunin.protect_table(%L%s);', p.polname, p.relation, p.relation, a.list)
           from policy p
           join arguments a on a.polrelid = p.polrelid
-         where p.condition ~* '\mcurrent_setting\s*\('
-            or p.condition ~* '\mauth\.(jwt|uid|role|email)\s*\('
+         -- The parsed condition names functions by number: a literal or a column cannot look like a call.
+         where exists (
+               select from pg_proc f
+                where f.pronamespace = 'pg_catalog'::regnamespace and f.proname = 'current_setting'
+                  and strpos(p.condition, ':funcid ' || f.oid || ' ') > 0)
+            or exists (
+               select from calls c join pg_proc f on c.class = 'pg_proc'::regclass and f.oid = c.oid
+                where c.policy = p.oid and f.pronamespace = to_regnamespace('auth')
+                  and f.proname in ('jwt', 'uid', 'role', 'email'))
             or exists (select from called c where c.policy = p.oid and c.body ~* '\mcurrent_setting"?\s*\(')
 
         union all
@@ -317,6 +343,23 @@ as $$
            and (not c.relrowsecurity or exists (select from policy o where o.polrelid = c.oid and o.polpermissive))
 
         union all
+        -- A parent that has no such column cannot be protected by it.
+        select distinct on (c.oid) 'high', 'parent_without_row_security', c.oid::regclass::text,
+               format('Asked through it, %s shows rows of every agent: only policies of the table in the query apply.',
+                      t.base::regclass),
+               case when exists (
+                         select from mentioned m join pg_attribute n on n.attrelid = c.oid and n.attname = m.attname
+                          where m.polrelid = t.base and m.binds and m.textual and not n.attisdropped)
+                    then format('select kakunin.protect_table(%L%s);', c.oid::regclass, a.list)
+                    else format('alter table %s no inherit %s;', t.base::regclass, c.oid::regclass)
+               end
+          from parent t
+          join pg_class c on c.oid = t.oid
+          join arguments a on a.polrelid = t.base
+         where c.oid not in (select polrelid from protected)
+           and (not c.relrowsecurity or exists (select from policy o where o.polrelid = c.oid and o.polpermissive))
+
+        union all
         select distinct 'medium', 'policy_function_slow_or_stale', f.oid::regprocedure::text,
                case
                    when f.provolatile = 'i' then 'It is IMMUTABLE: a cached plan keeps the first identity it saw.'
@@ -392,9 +435,10 @@ as $$
          where d.datname = current_database() and a.grantee = 0 and a.privilege_type = 'TEMPORARY'
            and exists (select from protected)
            and (exists (select from gateway)
+                or current_setting('kakunin.session_binding', true) = 'off'
                 or exists (
                     select from pg_db_role_setting r cross join lateral unnest(r.setconfig) as c(setting)
-                     where c.setting ~ '^kakunin\.session_binding=(off|false|no|0)$'))
+                     where c.setting ~* '^kakunin\.session_binding=(off?|f(a(l(se?)?)?)?|no?|0)$'))
 
         union all
         select 'high', 'schema_open_to_all', quote_ident(n.nspname),

@@ -110,7 +110,7 @@ begin
 
     protected := relation;
     if exists (select from pg_index i where i.indrelid = relation and i.indisvalid and i.indpred is null
-                  and i.indkey[0] = column_number) then
+                  and i.indkey[0] = column_number and i.indcollation[0] = column_collation) then
         step := 'an index on the column is there';
     elsif create_index then
         execute format('create index on %s (%I)', relation, serial_column);

@@ -21,10 +21,10 @@ from pg_index join pg_class c on c.oid = indrelid join pg_class i on i.oid = ind
 where c.relnamespace = 'kakunin'::regnamespace
 order by c.relname collate "C", i.relname collate "C";
 
--- What holds in the tables, whoever writes them
+-- What holds in the tables, whoever writes them; NOT NULL is above, and PostgreSQL 18 would list it here as well
 select conrelid::regclass as table, conname as constraint, pg_get_constraintdef(oid) as definition
 from pg_constraint
-where connamespace = 'kakunin'::regnamespace
+where connamespace = 'kakunin'::regnamespace and contype <> 'n'
 order by conrelid::regclass::text collate "C", conname collate "C";
 
 -- All of a dump: no row is left out

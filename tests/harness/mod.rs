@@ -25,6 +25,7 @@ mod registry;
 pub mod scene;
 pub mod stage;
 mod standby;
+mod tool;
 mod wait;
 
 pub use checks::Checks;
