@@ -132,6 +132,8 @@ fn check_number(token: &str, numbers: Numbers) -> Result<(), Reason> {
     if double == 0.0 && !written.0.is_empty() {
         return Err(malformed("a number is too small for a double"));
     }
+    // Rust's shortest digits differ from ECMAScript's only where a double lies halfway between two shortest texts. An
+    // integer there is an odd multiple of 5·10^k, so its neighbours are at most 2^k away, nearer than both texts.
     if double.abs() >= EXACT_MAX && written != decimal_digits(&format!("{double:e}")) {
         return Err(malformed("a number beyond 2^53 cannot be held exactly by a double"));
     }

@@ -29,7 +29,7 @@ macro_rules! reasons {
         /// A refusal and its facts.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Reason {
-            $( $(#[$doc])* #[allow(missing_docs)] $variant $({ $($field: $type),* })?, )*
+            $( #[doc = concat!("`", $slug, "`: ", $message, ".\n\n")] $(#[$doc])* #[allow(missing_docs)] $variant $({ $($field: $type),* })?, )*
         }
 
         impl Reason {
@@ -176,7 +176,7 @@ reasons! {
     ProofReused => IdentityNotProven, "proof_reused",
         "proof has been used before", "A proof is good for one use.", "Sign a new one for each attempt, with a jti of its own.";
     ProofStoreFull { count: usize } => Full, "proof_store_full",
-        "used proofs cannot be remembered", "All {count} places of this certificate's part hold proofs that are still alive, so a new one could be used twice.", "Wait for a minute, or raise kakunin.used_proofs_max and restart.";
+        "certificate's share of the used-proof table is full", "All {count} places of the share hold proofs that are still alive, so a new one could be used twice; a share is 1/32 of kakunin.used_proofs_max.", "Wait until they expire, or raise kakunin.used_proofs_max and restart.";
     BindingMalformed { what: &'static str } => IdentityNotProven, "binding_malformed",
         "stored binding cannot be decoded", "{what}.", "Bind again.";
     AlreadyBound { serial: String } => ActRefused, "already_bound",

@@ -1,7 +1,8 @@
 //! One certificate revocation list (RFC 5280 section 5), read strictly.
 
 use super::der::{self, Fault, Reader};
-use super::extensions::{AUTHORITY_KEY_ID, Extension, GeneralName, authority_key_id, point_names};
+use super::extensions::{AUTHORITY_KEY_ID, Extension, authority_key_id, point_names};
+use super::general_name::GeneralName;
 use super::parse::{Outer, accepted_algorithm, sentence, time};
 use super::signature;
 use crate::limits::CRL_BYTES_MAX;

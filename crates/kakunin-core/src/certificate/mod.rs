@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `der` | one encoding per value |
-//! | `parse`, `extensions`, `names`, `key` | what a certificate says |
+//! | `parse`, `extensions`, `names`, `general_name`, `key` | what a certificate says |
 //! | `path` | which certificates lead from a target to an anchor |
 //! | `rules`, `name_constraints`, `policy` | whether such a path is valid |
 //! | `opinion` | the same question put to rustls-webpki |
@@ -17,6 +17,7 @@ mod anchor;
 mod crl;
 mod der;
 mod extensions;
+mod general_name;
 mod key;
 mod name_constraints;
 mod names;

@@ -1,6 +1,6 @@
 //! Name constraints (RFC 5280 section 4.2.1.10): what a CA may issue for.
 
-use super::extensions::{DIRECTORY_NAME, DNS_NAME, EMAIL, GeneralName, IP_ADDRESS, NameConstraints, URI};
+use super::general_name::{DIRECTORY_NAME, DNS_NAME, EMAIL, GeneralName, IP_ADDRESS, NameConstraints, URI};
 use super::{Certificate, names};
 use crate::Reason;
 

@@ -11,7 +11,7 @@ use webpki::ring as algs;
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
 use super::Certificate;
-use super::extensions::{DNS_NAME, IP_ADDRESS};
+use super::general_name::{DNS_NAME, IP_ADDRESS};
 use crate::{Reason, UnixTime};
 
 /// Whether webpki implements everything this path uses. It does not: CAs as targets, more than six intermediates,

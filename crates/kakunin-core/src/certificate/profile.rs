@@ -3,7 +3,8 @@
 //! The identity comes from the subject alternative name. The common name is for people and decides nothing.
 
 use super::der;
-use super::extensions::{KEY_USAGE_DIGITAL_SIGNATURE, URI};
+use super::extensions::KEY_USAGE_DIGITAL_SIGNATURE;
+use super::general_name::URI;
 use super::spiffe::{self, SpiffeId};
 use super::{Certificate, Path, check_path, names};
 use crate::limits::SCOPE_BYTES_MAX;

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 
 use super::crl::Crl;
-use super::extensions::{DIRECTORY_NAME, GeneralName, KEY_USAGE_CRL_SIGN};
+use super::extensions::KEY_USAGE_CRL_SIGN;
+use super::general_name::{DIRECTORY_NAME, GeneralName};
 use super::{Certificate, names};
 use crate::limits::CRLS_MAX;
 use crate::{Reason, UnixTime};

@@ -187,12 +187,19 @@ fn number(name: &str, value: &Value) -> Result<Decimal, Broken> {
     let text = match value {
         Value::Number(number) => match number.as_u64() {
             Some(integer) => integer.to_string(),
-            // Display writes a double without an exponent, and a negative number with its sign, which is no decimal.
-            None => number.as_f64().map(|double| double.to_string()).unwrap_or_default(),
+            None => number.as_f64().map(|double| double_text(double, value)).unwrap_or_default(),
         },
         _ => String::new(),
     };
     Decimal::parse(&text).ok_or_else(|| format!("{name} is not a number of zero or more and at most 38 digits"))
+}
+
+/// The text in canonical JSON, so that a scope says the same before and after it is put into that form. Where that
+/// has an exponent or drops the sign of a zero, the one of Display: the same digits without exponent, and a sign, which
+/// no decimal has.
+fn double_text(double: f64, value: &Value) -> String {
+    let canonical = json::write_canonical(value);
+    if double.is_sign_negative() || canonical.contains('e') { double.to_string() } else { canonical }
 }
 
 fn integer(name: &str, value: &Value, min: u32, max: u32) -> Result<u32, Broken> {

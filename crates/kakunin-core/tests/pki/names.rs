@@ -194,6 +194,7 @@ fn model_hash_and_scope_are_read_from_the_signed_bytes() {
     for text in ["", "sha256:", "gpt-4o", &hash[1..], &format!("sha512:{hash}"), &format!("{hash} ")] {
         assert_eq!(slug(&names_of(&agent().with(model(text)))), "model_hash_malformed", "{text:?}");
     }
+    assert_eq!(names_of(&agent()).unwrap().scope, None, "an agent needs none");
     let canonical = r#"{"allowed_actions":["read"],"v":1}"#;
     assert_eq!(names_of(&agent().with(scope(canonical))).unwrap().scope.as_deref(), Some(canonical));
     let spaced = r#"{"v": 1, "allowed_actions": ["read"]}"#;

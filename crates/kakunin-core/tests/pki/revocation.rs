@@ -1,8 +1,11 @@
-//! 27: revocation by CRL; what is not known is refused.
+//! 16 and 27: revocation by CRL; what is not known is refused.
 
 use kakunin_core::certificate::check_path;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use sha2::{Digest, Sha224};
 
 use crate::recipe::*;
+use crate::rsa::{RawRsa, pkcs1};
 
 /// The agent under the two lists of its issuers.
 fn check(root_crl: &CrlRecipe, crl: &CrlRecipe) -> &'static str {
@@ -30,6 +33,35 @@ fn pki_27_every_certificate_below_the_anchor_needs_a_list() {
     assert_eq!(slug(&world.check_with(&many)), "list_too_long");
     assert_eq!(slug(&world.check_with(&[b"garbage"])), "crl_malformed");
     assert_eq!(slug(&world.check_with(&[&[&crl[..], &[0]].concat()])), "crl_malformed");
+}
+
+#[test]
+fn pki_16_weak_digests_are_refused_in_lists() {
+    // Sound in all else: each list bears a signature that is right under the digest it names.
+    let (rsa, key) = (RawRsa::new(), Key::rsa());
+    let root = Recipe::ca("Root", key.spki(), "Root", None).sign(&key);
+    let agent = Recipe::agent(Key::number(3).spki(), "Root").sign(&key);
+    let list = root_crl();
+    let check = |signature_kind: &str, digest_kind: &str, hash: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let identifier = algorithm(signature_kind, &[5, 0]);
+        let tbs = sequence(&[
+            &[2, 1, 1],
+            &identifier,
+            &list.issuer,
+            &list.this_update,
+            &list.next_update,
+            &tlv(0xa0, &tlv(0x30, &list.extensions.concat())),
+        ]);
+        let info = sequence(&[&algorithm(digest_kind, &[5, 0]), &tlv(4, &hash(&tbs))]);
+        let crl = sequence(&[&tbs, &identifier, &bits(&rsa.sign(&pkcs1(&info)))]);
+        slug(&check_path(&agent, &[], &[&root], &[&crl], NOW))
+    };
+    let sha1 = |tbs: &[u8]| digest(&SHA1_FOR_LEGACY_USE_ONLY, tbs).as_ref().to_vec();
+    let sha224 = |tbs: &[u8]| Sha224::digest(tbs).to_vec();
+    let sha256 = |tbs: &[u8]| digest(&SHA256, tbs).as_ref().to_vec();
+    assert_eq!(check(RSA_WITH_SHA256, "2.16.840.1.101.3.4.2.1", &sha256), "valid");
+    assert_eq!(check("1.2.840.113549.1.1.5", "1.3.14.3.2.26", &sha1), "revocation_unknown");
+    assert_eq!(check("1.2.840.113549.1.1.14", "2.16.840.1.101.3.4.2.4", &sha224), "revocation_unknown");
 }
 
 #[test]

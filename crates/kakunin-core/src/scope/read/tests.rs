@@ -210,6 +210,14 @@ fn attack_08_forms_without_a_version_are_no_looser() {
     let exponent = Scope::parse(r#"{"max_single_trade_usd":1e2}"#).unwrap();
     assert_eq!(exponent, parse(&json!({"max_single_trade_usd": 100})), "in JSON a number is a number");
     assert!(Scope::parse(r#"{"max_single_trade_usd":-0}"#).is_err());
+    assert!(Scope::parse(r#"{"max_single_trade_usd":-0.0}"#).is_err());
+    assert!(Scope::parse(r#"{"max_single_trade_usd":-0.5}"#).is_err());
+    // Halfway between two shortest texts: the limit is the one that canonical JSON shows, as exact as it can be.
+    let halfway = Scope::parse(r#"{"max_single_trade_usd":1911072355785949.25}"#).unwrap();
+    assert_eq!(halfway, Scope::parse(r#"{"max_single_trade_usd":1911072355785949.2}"#).unwrap());
+    assert!(halfway.to_canonical_json().contains(r#""1911072355785949.2""#));
+    let small = Scope::parse(r#"{"max_single_trade_usd":1.5e-7}"#).unwrap();
+    assert!(small.to_canonical_json().contains(r#""0.00000015""#));
 }
 
 #[test]

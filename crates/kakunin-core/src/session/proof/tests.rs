@@ -72,7 +72,7 @@ fn with_claims(changes: Value) -> String {
 }
 
 #[test]
-fn attack_04_the_vectors_of_openssl_come_out() {
+fn pki_14_attack_04_the_vectors_of_openssl_come_out() {
     let all = records(include_str!("../../../testdata/proof.txt"));
     let (keys, proofs): (Vec<Record>, Vec<Record>) = all.into_iter().partition(|record| record.find("Spki").is_some());
     assert!(keys.len() == 4 && proofs.len() >= 25);
