@@ -441,6 +441,15 @@ as $$
                      where c.setting ~* '^kakunin\.session_binding=(off?|f(a(l(se?)?)?)?|no?|0)$'))
 
         union all
+        select 'high', 'registry_trigger_off', t.tgrelid::regclass::text,
+               format('Trigger %I does not fire for every change: revocations may not reach sessions that are bound.',
+                      t.tgname),
+               format('alter table %s enable always trigger %I;', t.tgrelid::regclass, t.tgname)
+          from pg_trigger t
+          join pg_proc f on f.oid = t.tgfoid and f.proname = 'trust_changed' and f.pronamespace = 'kakunin'::regnamespace
+         where t.tgenabled <> 'A'
+
+        union all
         select 'high', 'schema_open_to_all', quote_ident(n.nspname),
                format('Everyone may create objects in it, and names in %I are searched first by many sessions.', n.nspname),
                format('revoke create on schema %I from public;', n.nspname)

@@ -18,8 +18,11 @@ declare
     column_number int2;
     column_type oid;
     column_collation oid;
+    home regnamespace;
     condition text;
     member regclass;
+    members regclass[] := '{}';
+    named text;
     policy_name name;
 begin
     missing := case
@@ -55,6 +58,18 @@ begin
             detail = 'not_a_table: Row-level security exists for tables and partitioned tables.',
             hint = 'Protect the table below a view, and give the view security_invoker.';
     end if;
+    -- Before anything is looked at: what another transaction renames, retypes or attaches meanwhile is seen then. A
+    -- partition is a table of its own: asked directly, its parent's policies do not apply.
+    member := relation;
+    while member is not null loop
+        loop
+            named := member::text;
+            execute format('lock table only %s in access exclusive mode', named);
+            exit when member::text = named;
+        end loop;
+        members := members || member;
+        select min(t.relid::oid)::regclass into member from pg_partition_tree(relation) t where t.relid <> all (members);
+    end loop;
     select a.attnum, a.atttypid, a.attcollation into column_number, column_type, column_collation
       from pg_attribute a where a.attrelid = relation and a.attname = serial_column and a.attnum > 0 and not a.attisdropped;
     if column_number is null then
@@ -79,9 +94,14 @@ begin
             hint = 'Give the column a deterministic collation, for instance "C".';
     end if;
 
-    condition := format('%I = (select %s.%I())', serial_column, '@extschema@', reader);
-    -- A partition is a table of its own: asked directly, its parent's policies do not apply.
-    for member in select t.relid from pg_partition_tree(relation) t union select relation order by 1 loop
+    -- Asked for, because the schema of the policy functions can be renamed.
+    select p.pronamespace::regnamespace into strict home
+      from pg_depend d
+      join pg_extension e on e.oid = d.refobjid and e.extname = 'kakunin'
+      join pg_proc p on p.oid = d.objid and p.proname = reader and p.pronargs = 0
+     where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e';
+    condition := format('%I = (select %s.%I())', serial_column, home, reader);
+    foreach member in array members loop
         protected := member;
         execute format('alter table %s enable row level security', member);
         step := 'row level security enabled';

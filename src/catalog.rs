@@ -4,6 +4,7 @@
 //! registry. A REPEATABLE READ transaction must see a revocation that was committed after it began, as it would
 //! see a dropped role. And a parallel worker may scan, but not run SPI with a fresh snapshot.
 
+use crate::hooks::relation::watch;
 use pgrx::prelude::*;
 use std::ffi::CStr;
 
@@ -104,6 +105,7 @@ fn scan(table: &CStr, key: Option<(&CStr, i16, Key)>, mut visit: impl FnMut(&Row
         if relation == pg_sys::InvalidOid {
             return;
         }
+        watch(relation);
         let heap = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
         let mut scan_key: pg_sys::ScanKeyData = std::mem::zeroed();
         let (index, keys) = match key {

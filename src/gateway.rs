@@ -28,7 +28,7 @@ pub fn request() -> Option<HttpRequest> {
 /// The proof in header `X-Kakunin-Proof`, if there is one.
 pub fn proof_header() -> Result<Option<String>, Reason> {
     match backend::setting(c"request.headers") {
-        Some(headers) => claims::header(&headers, "x-kakunin-proof"),
+        Some(headers) => claims::header(&headers, claims::PROOF_HEADER),
         None => Ok(None),
     }
 }

@@ -56,6 +56,14 @@ pub fn taken_away(old: &CStr) {
     }
 }
 
+/// Trust may have changed without a new epoch: the next reading looks into the tables.
+pub fn look_again() {
+    READING.with(|reading| {
+        reading.looks.set(reading.looks.get().wrapping_add(1));
+        reading.trusted_at.set(None);
+    });
+}
+
 fn counts(reading: &Reading, binding: &Binding) -> bool {
     if binding.role != backend::outer_role().to_u32() || !binding.alive_at(shmem::now()) {
         return false;
@@ -67,10 +75,14 @@ fn counts(reading: &Reading, binding: &Binding) -> bool {
     }
     let Some(moment) = Moment::now() else { return false };
     if reading.trusted_at.get() != Some(moment) {
+        let looks = reading.looks.get();
         if !chain::is_trusted(&binding.fingerprint, &binding.issuer_fingerprints) {
             return false;
         }
-        reading.trusted_at.set(Some(moment));
+        // Unless something changed while the tables were read one after the other.
+        if looks == reading.looks.get() {
+            reading.trusted_at.set(Some(moment));
+        }
     }
     true
 }
@@ -107,6 +119,8 @@ struct Reading {
     generation: Cell<u64>,
     binding: RefCell<Option<Rc<Binding>>>,
     trusted_at: Cell<Option<Moment>>,
+    /// How often it was said that trust may have changed without a new epoch.
+    looks: Cell<u64>,
     identity_seen: Cell<Option<[u8; 32]>>,
 }
 
@@ -116,6 +130,7 @@ thread_local! {
             generation: Cell::new(u64::MAX),
             binding: RefCell::new(None),
             trusted_at: Cell::new(None),
+            looks: Cell::new(0),
             identity_seen: Cell::new(None),
         }
     };

@@ -169,6 +169,20 @@ fn a_dump_of_a_whole_cluster_comes_back_in_another_one() {
 }
 
 #[test]
+fn an_upgrade_by_pg_upgrade_keeps_everything() {
+    // Between two clusters of one version: another is not needed to see that each object can be written anew.
+    let mut source = Source::new();
+    let mut checks = Checks::new();
+    let clock = &source.stage.clock;
+    let mut target = Cluster::builder().fresh().without_extension().clock(clock).start();
+    run(&mut target.connect("postgres", "postgres"), &format!("drop database {DATABASE}"));
+    target.upgrade_from(&mut source.stage.cluster);
+    source.compare("upgraded", &target, DATABASE, &mut checks);
+    let update = "alter extension kakunin update; drop extension kakunin cascade; create extension kakunin";
+    checks.equal("it is an extension still", state(&mut target.superuser(), update), "00000".to_owned());
+}
+
+#[test]
 fn data_alone_goes_into_a_database_that_has_the_extension() {
     let source = Source::new();
     let mut checks = Checks::new();
@@ -279,7 +293,8 @@ const CONTENT: &[&str] = &[
         order by oid::regclass::text",
     "select tgrelid::regclass, tgname, tgenabled from pg_trigger where not tgisinternal order by 1, 2",
     "select obj_description(oid, 'pg_policy') from pg_policy order by polrelid::regclass::text, polname",
-    "select p.oid::regprocedure, p.proacl, p.provolatile, p.prosecdef, p.proconfig from pg_proc p
+    "select p.oid::regprocedure, array(select unnest(coalesce(p.proacl, acldefault('f', p.proowner)))::text order by 1),
+        p.provolatile, p.prosecdef, p.proconfig from pg_proc p
         join pg_depend d on d.objid = p.oid and d.classid = 'pg_proc'::regclass and d.deptype = 'e'
         where d.refobjid = (select oid from pg_extension where extname = 'kakunin') order by p.oid::regprocedure::text",
     "select extname, extversion, extnamespace::regnamespace, array(select unnest(extconfig)::regclass::text order by 1)

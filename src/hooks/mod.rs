@@ -6,6 +6,7 @@ pub mod failure;
 mod light;
 pub mod peer;
 mod planner;
+pub mod relation;
 pub mod transaction;
 mod trigger;
 
@@ -14,5 +15,6 @@ pub fn install() {
     binding::define();
     failure::install();
     planner::install();
+    relation::install();
     transaction::install();
 }

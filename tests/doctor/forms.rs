@@ -141,6 +141,18 @@ pub fn plain() -> Vec<Trap> {
                 &[("medium", "temporary_granted", "database test")],
             )
         },
+        // As `pg_restore --disable-triggers` leaves them.
+        Trap {
+            role: SUPERUSER,
+            ..trap(
+                "registry_trigger_off",
+                "alter table kakunin.revocation disable trigger all; alter table kakunin.revocation enable trigger all",
+                &[
+                    ("high", "registry_trigger_off", "kakunin.revocation"),
+                    ("high", "registry_trigger_off", "kakunin.revocation"),
+                ],
+            )
+        },
     ]
 }
 
