@@ -64,7 +64,8 @@ as $$
     policy as (
         select p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles, c.relrowsecurity,
                c.relforcerowsecurity, c.relkind, c.relowner, c.relispartition, p.polrelid::regclass as relation,
-               coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '') as condition
+               coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '') as condition,
+               pg_get_expr(p.polwithcheck, p.polrelid) as with_check
           from pg_policy p
           -- Nobody can mend another session's temporary tables, and nobody else can reach them.
           join pg_class c on c.oid = p.polrelid and not pg_is_other_temp_schema(c.relnamespace)
@@ -87,6 +88,15 @@ as $$
          where exists (
                select from calls c
                 where c.policy = p.oid and c.class = 'pg_proc'::regclass and c.oid in (select oid from reader))
+    ),
+    -- What restrictive policies hold: the commands and the roles that they name, and no others. A check that is always
+    -- true checks nothing.
+    held (polrelid, command, roles) as (
+        select b.polrelid, k.command, b.polroles
+          from binding_policy b
+          cross join unnest(array['r', 'a', 'w', 'd']::"char"[]) k(command)
+         where not b.polpermissive and b.polcmd in ('*', k.command)
+           and (k.command in ('r', 'd') or b.with_check is distinct from 'true')
     ),
     protected as (
         select distinct polrelid, relation, relowner, relkind, relrowsecurity, relforcerowsecurity, relispartition
@@ -215,13 +225,19 @@ as $$
          -- The parsed condition names functions by number: a literal or a column cannot look like a call.
          where exists (
                select from pg_proc f
-                where f.pronamespace = 'pg_catalog'::regnamespace and f.proname = 'current_setting'
+                where f.pronamespace = 'pg_catalog'::regnamespace and f.proname in ('current_setting', 'pg_show_all_settings')
                   and strpos(p.condition, ':funcid ' || f.oid || ' ') > 0)
             or exists (
                select from calls c join pg_proc f on c.class = 'pg_proc'::regclass and f.oid = c.oid
                 where c.policy = p.oid and f.pronamespace = to_regnamespace('auth')
                   and f.proname in ('jwt', 'uid', 'role', 'email'))
-            or exists (select from called c where c.policy = p.oid and c.body ~* '\mcurrent_setting"?\s*\(')
+            or exists (
+               select from called c
+                -- As it is written, and without comments.
+                cross join lateral (values (c.body), (regexp_replace(
+                          regexp_replace(c.body, '/\*.*?\*/', ' ', 'g'), '--[^\n]*', ' ', 'g'))) b (body)
+                where c.policy = p.oid
+                  and b.body ~* '\m(current_setting|pg_show_all_settings)"?\s*\(|\mshow\s+"?[[:alpha:]_]\w*"?\s*\.')
 
         union all
         -- An index on a partitioned table serves the partitions, and cannot be made concurrently.
@@ -277,10 +293,12 @@ as $$
                format('select kakunin.protect_table(%L%s);', p.relation, a.list)
           from protected p
           join arguments a on a.polrelid = p.polrelid
-         where not exists (select from binding_policy b where b.polrelid = p.polrelid and not b.polpermissive)
+         where exists (
+               select from unnest(array['r', 'a', 'w', 'd']::"char"[]) k(command)
+                where not exists (
+                      select from held h where h.polrelid = p.polrelid and h.command = k.command and 0 = any (h.roles)))
 
         union all
-        -- A restrictive policy holds for the commands and the roles that it names, and for no others.
         select 'high', 'permissive_policy_opens', format('policy %I on %s', o.polname, o.relation),
                'It lets rows through beside the binding, which is not restrictive here.',
                format('drop policy %I on %s; -- or: select kakunin.protect_table(%L%s);', o.polname, o.relation, o.relation, a.list)
@@ -290,12 +308,12 @@ as $$
          where o.polpermissive
            and not exists (select from binding_policy b where b.oid = o.oid)
            and exists (
-               select from unnest(array['r', 'a', 'w', 'd']::"char"[]) command
-                where o.polcmd in ('*', command)
+               select from unnest(array['r', 'a', 'w', 'd']::"char"[]) k(command)
+                where o.polcmd in ('*', k.command)
                   and not exists (
-                      select from binding_policy b
-                       where b.polrelid = o.polrelid and not b.polpermissive and b.polcmd in ('*', command)
-                         and (0 = any (b.polroles) or b.polroles @> o.polroles)))
+                      select from held h
+                       where h.polrelid = o.polrelid and h.command = k.command
+                         and (0 = any (h.roles) or h.roles @> o.polroles)))
 
         union all
         select distinct 'high', 'view_without_security_invoker', v.oid::regclass::text,

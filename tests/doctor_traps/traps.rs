@@ -69,14 +69,38 @@ pub const TRAPS: &[Trap] = &[
         r#"drop policy kakunin_binding on {t}; create policy "o""p" on {t} for insert with check (true);
         create policy narrow on {t} as restrictive for select
             using (permitted_agent_serial = (select public.kakunin_cert_serial()))"#,
-        &[["high", "permissive_policy_opens", r#"policy "o""p" on "a b"."c""d""#]],
+        &[
+            ["high", "permissive_policy_opens", r#"policy "o""p" on "a b"."c""d""#],
+            ["medium", "no_restrictive_policy", TABLE],
+        ],
     ),
     trap(
         "restrictive for one role, open for all",
         r#"drop policy kakunin_binding on {t}; create policy "o""p" on {t} using (true);
         create policy narrow on {t} as restrictive to app
             using (permitted_agent_serial = (select public.kakunin_cert_serial()))"#,
-        &[["high", "permissive_policy_opens", r#"policy "o""p" on "a b"."c""d""#]],
+        &[
+            ["high", "permissive_policy_opens", r#"policy "o""p" on "a b"."c""d""#],
+            ["medium", "no_restrictive_policy", TABLE],
+        ],
+    ),
+    trap(
+        "restrictive for writing only",
+        r#"drop policy kakunin_binding on {t}; create policy narrow on {t} as restrictive for insert
+            with check (permitted_agent_serial = (select public.kakunin_cert_serial()))"#,
+        &[["medium", "no_restrictive_policy", TABLE]],
+    ),
+    trap(
+        "restrictive for one role only",
+        r#"drop policy kakunin_binding on {t}; create policy narrow on {t} as restrictive to app
+            using (permitted_agent_serial = (select public.kakunin_cert_serial()))"#,
+        &[["medium", "no_restrictive_policy", TABLE]],
+    ),
+    trap(
+        "restrictive with a check that is always true",
+        r#"drop policy kakunin_binding on {t}; create policy narrow on {t} as restrictive
+            using (permitted_agent_serial = (select public.kakunin_cert_serial())) with check (true)"#,
+        &[["medium", "no_restrictive_policy", TABLE]],
     ),
     trap(
         "a view that reads as its owner",
@@ -249,6 +273,36 @@ pub const TRAPS: &[Trap] = &[
         create function "a b".outer_one() returns text stable language plpgsql as
             $$ begin return "a b"."g h" (); end $$;
         create policy "s p" on {s} using (serial = (select "a b".outer_one()))"#,
+        &[["high", "policy_reads_setting", SEED]],
+    ),
+    trap(
+        "the claim by a function, with a comment in the call",
+        r#"create function {f}() returns text stable language sql as
+            $$ select /* here */ current_setting /* and -- here */ ('my.serial', true) $$;
+        create policy "s p" on {s} using (serial = {f}())"#,
+        &[["high", "policy_reads_setting", SEED]],
+    ),
+    trap(
+        "the claim by SHOW",
+        r#"create function {f}() returns text stable language plpgsql as
+            $$ declare answer text; begin show my.serial into answer; return answer; end $$;
+        create policy "s p" on {s} using (serial = {f}())"#,
+        &[["high", "policy_reads_setting", SEED]],
+    ),
+    trap(
+        "a setting of the client's, out of the view of all settings",
+        r#"create policy "s p" on {s} using (
+            serial = (select p.setting from pg_settings p where p.name = 'application_name'))"#,
+        &[["high", "policy_reads_setting", SEED]],
+    ),
+    trap(
+        "the claim through an operator and an aggregate",
+        r#"create function {f}(text, text) returns text stable language sql as
+            $$ select current_setting($2, true) $$;
+        create aggregate "a b".last_one (text) (sfunc = {f}, stype = text);
+        create operator "a b".@@@ (leftarg = text, rightarg = text, function = {f});
+        create policy "s p" on {s} using (
+            serial = (select "a b".last_one(x operator("a b".@@@) 'my.serial') from (values ('a')) v (x)))"#,
         &[["high", "policy_reads_setting", SEED]],
     ),
     trap(
