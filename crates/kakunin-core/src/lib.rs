@@ -6,6 +6,7 @@
 
 pub mod certificate;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod model_hash;
 pub mod reason;

@@ -55,3 +55,30 @@ pub const PROOF_LIFETIME_SECONDS_MAX: i64 = 60;
 pub const CHALLENGE_SECONDS_MAX: i64 = 60;
 /// Bytes of the encoded binding (the value of the gated setting).
 pub const BINDING_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a ledger's row. PostgreSQL itself holds no single value beyond this.
+pub const LEDGER_ROW_BYTES_MAX: usize = 1 << 30;
+/// Arrays, composites, ranges and multiranges inside each other in one value of a ledger's row.
+pub const LEDGER_NESTING_MAX: usize = 64;
+/// Bytes of an entry's `detail`: the names and types of the 1600 columns that a table can have fit.
+pub const LEDGER_DETAIL_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a signed note: room for 16 signatures, also post-quantum ones of 5 kB (C2SP signed-note).
+pub const NOTE_BYTES_MAX: usize = 128 * 1024;
+/// Signatures of one note. C2SP signed-note asks for at least 16.
+pub const NOTE_SIGNATURES_MAX: usize = 100;
+/// Bytes of a note's key name, and so of a log's origin.
+pub const NOTE_NAME_BYTES_MAX: usize = 255;
+/// Bytes of the `extra` data of a tlog-proof: two integers and 64 hashes need 2,064.
+pub const TLOG_EXTRA_BYTES_MAX: usize = 4 * 1024;
+/// Ledgers that one export can name.
+pub const EXPORT_LEDGERS_MAX: usize = 100_000;
+/// Verifier keys that one export can name.
+pub const EXPORT_KEYS_MAX: usize = 1000;
+/// Rows in one line of an export.
+pub const EXPORT_LINE_ROWS_MAX: usize = 1000;
+/// Stretches of pruned entries that a verifier remembers until their prune entry comes, for one ledger; also
+/// stretches of missing entries.
+pub const LEDGER_STRETCHES_MAX: usize = 100_000;
+/// Faults of one verification that are kept; more are only counted.
+pub const LEDGER_FAULTS_MAX: usize = 1000;
+/// Words of 64 transaction numbers that a verifier remembers for one ledger, 16 bytes each. Beyond, it forgets the lowest.
+pub const LEDGER_TRANSACTION_WORDS_MAX: usize = 1 << 20;
