@@ -301,10 +301,9 @@ as $$
         union all
         select 'high', 'permissive_policy_opens', format('policy %I on %s', o.polname, o.relation),
                'It lets rows through beside the binding, which is not restrictive here.',
-               format('drop policy %I on %s; -- or: select kakunin.protect_table(%L%s);', o.polname, o.relation, o.relation, a.list)
+               format('drop policy %I on %s; -- or protect the table', o.polname, o.relation)
           from policy o
           join protected p on p.polrelid = o.polrelid
-          join arguments a on a.polrelid = o.polrelid
          where o.polpermissive
            and not exists (select from binding_policy b where b.oid = o.oid)
            and exists (

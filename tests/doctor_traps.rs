@@ -159,6 +159,57 @@ fn a_table_that_a_claim_guarded_is_guarded_by_the_certificate_afterwards() {
     checks.equal("a forged claim, after", ask(&mut session, &forged), format!("{bravo}|of alpha"));
 }
 
+#[test]
+fn a_name_cannot_put_words_into_a_remedy() {
+    let (mut ward, mut checks) = (Ward::new(), Checks::new());
+    run(&mut ward.superuser, "create schema authorization keeper; create role gone login");
+    // Names of a table, a column, a policy, a view, a function, a role: what stands behind a line's end, a quote or a
+    // comment would run as whoever runs the remedy.
+    for (number, word) in
+        ["a\n; create table public.sprung (); --", "a' || '; create table public.sprung (); --", "a\\'\"\"; --"]
+            .iter()
+            .enumerate()
+    {
+        let name = format!("\"{}{word}\"", number);
+        let traps = format!(
+            "set role keeper;
+            create table keeper.{name} ({name} text); create policy {name} on keeper.{name} using (true);
+            create policy own on keeper.{name} using ({name} = kakunin_cert_serial());
+            create view keeper.v{number} as select * from keeper.{name};
+            create materialized view keeper.m{number} as select * from keeper.{name};
+            create table keeper.p{number} ({name} text, n int) partition by list (n);
+            select from kakunin.protect_table('keeper.p{number}', {literal}, 'agent_id');
+            create table keeper.q{number} partition of keeper.p{number} default;
+            create table keeper.s{number} ({name} text);
+            create policy {name} on keeper.s{number} using ({name} = current_setting('a.b'));
+            create function keeper.{name}() returns text security definer immutable language sql
+                as 'select kakunin_cert_serial()';
+            create policy f on keeper.s{number} as restrictive using (keeper.{name}() is not null);
+            reset role; create role {name} bypassrls; grant select on keeper.m{number} to {name};
+            grant truncate on keeper.p{number} to {name};",
+            literal = quoted(&format!("{number}{}", word.replace("\"\"", "\"")))
+        );
+        run(&mut ward.superuser, &traps);
+    }
+    // Each remedy changes what the next one is asked for.
+    let mut count = 0;
+    while let Some(row) = doctor(&mut ward.superuser).into_iter().next() {
+        let output = ward.stage.cluster.psql("postgres", &row[3]);
+        checks.holds(&row[2], output.success, (&row[3], output.stderr));
+        count += 1;
+        if !output.success || count > 100 {
+            break;
+        }
+    }
+    checks.equal("all are mended", doctor(&mut ward.superuser), Vec::<Row>::new());
+    checks.equal("nothing else ran", ask(&mut ward.superuser, "select to_regclass('public.sprung') is null"), "t");
+}
+
+/// A literal of this text.
+fn quoted(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 const TABLES: &str = r#"
     create schema "a b" authorization keeper;
     grant usage on schema "a b" to app, other_app;

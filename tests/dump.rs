@@ -218,6 +218,20 @@ fn a_restore_beside_bound_sessions_is_announced_to_them() {
         checks.holds(&format!("{name}: restored"), output.success, output.stderr);
         checks.equal(&format!("{name}: told"), notes(&mut session), 0);
     }
+    // `pg_restore` enables the triggers again as ordinary ones, which do not fire for what replication applies.
+    let rows = superuser.query("select severity, finding, object, remedy from kakunin.doctor()", &[]);
+    let rows = rows.expect("doctor() does not fail");
+    checks.holds("doctor() says so", !rows.is_empty(), rows.len());
+    for row in rows {
+        let found: [String; 3] = std::array::from_fn(|column| row.get(column));
+        checks.equal("a row", found, ["high", "registry_trigger_off", "kakunin.revocation"]);
+        run(&mut superuser, row.get(3));
+    }
+    checks.equal("mended", ask(&mut superuser, "select * from kakunin.doctor()"), String::new());
+    run(&mut superuser, "truncate kakunin.revocation; set session_replication_role = replica");
+    let mut session = stage.bound(&source.alpha);
+    run(&mut superuser, &format!("select kakunin.revoke_certificate('{}')", source.alpha.serial()));
+    checks.equal("as replication writes", notes(&mut session), 0);
 }
 
 #[test]

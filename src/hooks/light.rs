@@ -92,7 +92,8 @@ impl Calls {
             }
             (*plan).initPlan = std::ptr::null_mut();
             if self.mentioned((*plan).qual) {
-                (*plan).qual = substitute((*plan).qual.cast(), (&raw mut *self).cast()).cast();
+                let qual = substitute((*plan).qual.cast(), (&raw mut *self).cast()).cast();
+                (*plan).qual = without_repetitions(qual);
             }
             self.unwrap((*plan).lefttree);
             self.unwrap((*plan).righttree);
@@ -218,6 +219,20 @@ unsafe extern "C-unwind" fn substitute(node: *mut pg_sys::Node, context: *mut c_
             Some(call) => pg_sys::copyObjectImpl(call.cast()).cast(),
             None => raw::expression_tree_mutator(node, substitute, context),
         }
+    }
+}
+
+/// A permissive and a restrictive policy of one condition, as protect_table writes them, ask the same twice.
+unsafe fn without_repetitions(conditions: *mut pg_sys::List) -> *mut pg_sys::List {
+    // SAFETY: a list of expressions; membership is by equality, and the order stays.
+    unsafe {
+        let mut kept = std::ptr::null_mut();
+        for condition in PgList::<pg_sys::Node>::from_pg(conditions).iter_ptr() {
+            if !pg_sys::list_member(kept, condition.cast()) || pg_sys::contain_volatile_functions(condition) {
+                kept = pg_sys::lappend(kept, condition.cast());
+            }
+        }
+        kept
     }
 }
 
