@@ -56,7 +56,7 @@ start_cluster() {
     scripts/cluster.sh remove bench
     # All in memory and nothing in the background, so that only the statements that are measured cost anything.
     scripts/cluster.sh start bench -c shared_buffers=1GB -c fsync=off -c autovacuum=off -c max_wal_size=8GB \
-        -c jit=off -c max_parallel_workers_per_gather=0 -c kakunin.used_proofs_max=4194304
+        -c jit=off -c max_parallel_workers_per_gather=0 -c kakunin.used_proofs_max=8388608
     connect_to bench
     psql -X -q -d postgres -c 'create database bench'
     open_session admin postgres -d bench

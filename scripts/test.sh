@@ -18,7 +18,8 @@ main() {
     fi
 
     counted "core, without a server" "${run[@]}" -p kakunin-core
-    counted "examples in core's documentation" "$cargo" test --quiet --doc -p kakunin-core
+    counted "verifier of exports" "${run[@]}" -p kakunin-verify
+
     if stage "build and install into the private PostgreSQL" make --no-print-directory private; then
         counted "installer" "${run[@]}" -p xtask
         counted "pg_regress" scripts/regress.sh --private

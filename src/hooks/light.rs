@@ -25,6 +25,12 @@ pub unsafe extern "C-unwind" fn unwrap_calls(planned: *mut pg_sys::PlannedStmt) 
         }
         if calls.are_light((*planned).planTree) {
             calls.unwrap((*planned).planTree);
+            // All subqueries were ours. The executor would make a state for each, and room for each parameter; a row
+            // lock, and a change, have a parameter of their own.
+            (*planned).subplans = std::ptr::null_mut();
+            if (*planned).commandType == pg_sys::CmdType::CMD_SELECT && (*planned).rowMarks.is_null() {
+                (*planned).paramExecTypes = std::ptr::null_mut();
+            }
         }
     }
 }
@@ -80,15 +86,10 @@ impl Calls {
     }
 
     unsafe fn unwrap(&mut self, plan: *mut pg_sys::Plan) {
-        // SAFETY: as in `are_light`. An empty place in the list of subplans is what PostgreSQL itself leaves for one
-        // that is not used.
+        // SAFETY: as in `are_light`.
         unsafe {
             if plan.is_null() {
                 return;
-            }
-            for subplan in PgList::<pg_sys::SubPlan>::from_pg((*plan).initPlan).iter_ptr() {
-                let cell = pg_sys::list_nth_cell((*self.planned).subplans, (*subplan).plan_id - 1);
-                (*cell).ptr_value = std::ptr::null_mut();
             }
             (*plan).initPlan = std::ptr::null_mut();
             if self.mentioned((*plan).qual) {

@@ -60,3 +60,11 @@ fn faults_beyond_the_limit_are_counted_only() {
     let sorted = faults.into_sorted();
     assert_eq!((sorted.len(), sorted[0].line, sorted[999].line), (1000, 4001, 5000));
 }
+
+#[test]
+fn each_kind_of_fault_is_explained_on_the_page() {
+    let page = include_str!("../../../../docs/spec/ledger.md");
+    for kind in FaultKind::ALL {
+        assert!(page.contains(&format!("`{kind}`")), "{kind}");
+    }
+}

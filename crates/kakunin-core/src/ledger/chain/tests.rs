@@ -320,3 +320,31 @@ fn extreme_numbers_do_not_panic() {
     let faults = found(&chain);
     assert!(faults.contains(&(u64::MAX, "malformed")) && faults.contains(&(u64::MAX, "forked")), "{faults:?}");
 }
+
+#[test]
+fn transactions_beyond_the_limit_are_forgotten_and_never_taken_for_known() {
+    use crate::limits::LEDGER_TRANSACTION_WORDS_MAX;
+    let mut known = Transactions::default();
+    for word in 0..LEDGER_TRANSACTION_WORDS_MAX as u64 {
+        assert!(known.insert(64 * word));
+    }
+    assert!(!known.insert(0), "the lowest is still known");
+    assert!(known.insert(u64::MAX), "one word more");
+    assert!(!known.insert(64), "the next lowest is known");
+    assert!(known.insert(0), "the lowest was forgotten");
+}
+
+#[test]
+fn stretches_of_pruned_entries_are_remembered_up_to_a_limit() {
+    let entry = chain(2).remove(1);
+    let mut verifier = ChainVerifier::new(LEDGER);
+    let mut faults = Faults::new();
+    let mut prune_one = |seq: u64, faults: &mut Faults| {
+        verifier.rows(&Entry { seq, ..entry.clone() }, RowsOutcome::Absent, None, seq, faults);
+        verifier.rows(&Entry { seq: seq + 1, ..entry.clone() }, RowsOutcome::Sound, None, seq, faults);
+    };
+    (0..LEDGER_STRETCHES_MAX as u64).for_each(|number| prune_one(2 * number + 2, &mut faults));
+    assert!(faults.is_empty());
+    prune_one(1_000_000, &mut faults);
+    assert_eq!(named(faults.into_sorted()), [(1_000_000, "pruned_without_entry")]);
+}

@@ -162,3 +162,37 @@ fn every_changed_character_is_seen() {
         }
     }
 }
+
+#[test]
+fn a_line_of_rows_and_a_first_line_are_read_up_to_their_limits() {
+    let rows = |count: usize| format!("{{\"rows\":[{}]}}", vec!["\"\""; count].join(","));
+    let with = |line: String| {
+        let mut lines = lines("export, whole");
+        lines[3] = line;
+        found(&lines).into_iter().map(|fault| fault.1).filter(|slug| *slug == "malformed").count()
+    };
+    // Each of these rows is malformed; in the second line so is the line.
+    assert_eq!(with(rows(10)), 10);
+    let limit = crate::limits::LEDGER_FAULTS_MAX;
+    assert_eq!(with(rows(EXPORT_LINE_ROWS_MAX)), limit);
+    let mut over = lines("export, whole");
+    over[3] = rows(EXPORT_LINE_ROWS_MAX + 1);
+    let honest = Header::parse(&over[0]).unwrap();
+    let (at_limit, past_it) = (vec![rows(EXPORT_LINE_ROWS_MAX)], vec![over[3].clone()]);
+    let count = |line: &[String]| {
+        let mut all = over.clone();
+        all[3] = line[0].clone();
+        verify(&all, vec![]).fault_count
+    };
+    assert_eq!(count(&past_it) - count(&at_limit), 2, "one row and the line");
+
+    let ledgers = |count: usize| {
+        let ledgers = (0..count as u128).map(|number| LedgerId(number.to_be_bytes())).collect();
+        Header { ledgers, ..honest.clone() }.encode().map(|line| Header::parse(&line).is_ok())
+    };
+    assert_eq!(ledgers(EXPORT_LEDGERS_MAX), Ok(true));
+    assert!(ledgers(EXPORT_LEDGERS_MAX + 1).is_err());
+    let keys = |count: usize| Header { keys: vec![honest.keys[0].clone(); count], ..honest.clone() }.encode();
+    assert!(Header::parse(&keys(EXPORT_KEYS_MAX).unwrap()).is_ok());
+    assert!(keys(EXPORT_KEYS_MAX + 1).is_err());
+}
