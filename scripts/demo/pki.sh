@@ -22,8 +22,8 @@ keyUsage = critical, keyCertSign, cRLSign
 CONF
     issue tenant root "/O=treasury/CN=Example Agent CA" 730 rsa:2048 sha384
 
-    agent fx-hedger rsa:2048 '{"allowed_actions":["order.create","order.update"],"max_transaction_size":{"amount":"2000000.00","currency":"EUR"},"v":1}'
-    agent invoice-payer ec '{"allowed_actions":["order.create"],"max_transaction_size":{"amount":"50000.00","currency":"EUR"},"v":1}'
+    agent fx-hedger rsa:2048 '{"allowed_actions":["order.create","order.update"],"max_transaction_size":{"amount":"2000000","currency":"EUR"},"v":1}'
+    agent invoice-payer ec '{"allowed_actions":["order.create"],"max_transaction_size":{"amount":"50000","currency":"EUR"},"v":1}'
 }
 
 # agent NAME KEYTYPE SCOPE: a certificate that names the agent, the model it runs, and what it may do.
