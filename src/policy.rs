@@ -1,7 +1,7 @@
 //! What policies call. STABLE, PARALLEL SAFE, and silent: unbound, expired or revoked gives NULL or false.
 
 use crate::{reading, shmem};
-use kakunin_core::scope::{Action, Scope};
+use kakunin_core::scope::Action;
 use pgrx::prelude::*;
 
 /// Serial number of the certificate this session is bound to: upper-case hexadecimal without separators.
@@ -51,9 +51,7 @@ fn kakunin_scope() -> Option<pgrx::JsonB> {
 /// Instruments that the scope permits; NULL when it names none.
 #[pg_extern(stable, parallel_safe)]
 fn kakunin_permitted_instruments() -> Option<Vec<String>> {
-    let binding = reading::live()?;
-    let scope = Scope::parse(binding.scope.as_deref()?).ok()?;
-    scope.permitted_instruments().map(<[String]>::to_vec)
+    reading::scope()?.permitted_instruments().map(<[String]>::to_vec)
 }
 
 /// Does the scope permit this action, now? A limit that is set and whose parameter is missing denies.
@@ -66,8 +64,7 @@ fn kakunin_allows(
     venue: default!(Option<&str>, "NULL"),
     region: default!(Option<&str>, "NULL"),
 ) -> bool {
-    let (Some(action), Some(binding)) = (action, reading::live()) else { return false };
-    let Some(Ok(scope)) = binding.scope.as_deref().map(Scope::parse) else { return false };
+    let (Some(action), Some(scope)) = (action, reading::scope()) else { return false };
     let amount = amount.map(|amount| amount.to_string());
     let request = Action {
         action,

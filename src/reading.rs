@@ -2,6 +2,7 @@
 
 use crate::hooks::binding as setting;
 use crate::{backend, chain, shmem};
+use kakunin_core::scope::Scope;
 use kakunin_core::session::binding::Binding;
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
@@ -24,6 +25,17 @@ pub fn with_live<T>(read: impl FnOnce(&Binding) -> T) -> Option<T> {
 /// The binding, if it counts right now.
 pub fn live() -> Option<Rc<Binding>> {
     with_live(|_| ()).and_then(|()| stored())
+}
+
+/// The scope of the live binding, if it has one that can be understood. Read from its text once per assignment.
+pub fn scope() -> Option<Rc<Scope>> {
+    with_live(|binding| {
+        READING.with(|reading| {
+            let parsed = || binding.scope.as_deref().and_then(|text| Scope::parse(text).ok()).map(Rc::new);
+            reading.scope.borrow_mut().get_or_insert_with(parsed).clone()
+        })
+    })
+    .flatten()
 }
 
 /// What the session is bound to, as stored: also when it no longer counts.
@@ -89,6 +101,7 @@ fn counts(reading: &Reading, binding: &Binding) -> bool {
 
 fn refresh(reading: &Reading, generation: u64) {
     reading.binding.replace(setting::value().and_then(decode).map(Rc::new));
+    reading.scope.replace(None);
     reading.trusted_at.set(None);
     reading.generation.set(generation);
 }
@@ -118,6 +131,8 @@ impl Moment {
 struct Reading {
     generation: Cell<u64>,
     binding: RefCell<Option<Rc<Binding>>>,
+    /// `Some` once it was asked for.
+    scope: RefCell<Option<Option<Rc<Scope>>>>,
     trusted_at: Cell<Option<Moment>>,
     /// How often it was said that trust may have changed without a new epoch.
     looks: Cell<u64>,
@@ -129,6 +144,7 @@ thread_local! {
         Reading {
             generation: Cell::new(u64::MAX),
             binding: RefCell::new(None),
+            scope: RefCell::new(None),
             trusted_at: Cell::new(None),
             looks: Cell::new(0),
             identity_seen: Cell::new(None),
