@@ -35,6 +35,24 @@ to public;
 -- Writing policies needs ownership of the table anyway.
 grant execute on function kakunin.protect_table(regclass, name, text, boolean, boolean) to public;
 
+-- Whoever may insert into a ledger runs its defaults; whoever owns a table may name its trigger functions, which refuse
+-- to be called otherwise.
+grant execute on function
+    kakunin.ledger_tx(),
+    kakunin.ledger_row(),
+    kakunin.ledger_salts(integer),
+    kakunin.ledger_append(),
+    kakunin.ledger_refuse()
+to public;
+
+-- Only an administrator makes ledgers, of tables that the administrator owns: nobody can drop one later.
+grant execute on function
+    kakunin.attach_ledger(regclass, text[]),
+    kakunin._number_row(),
+    kakunin._new_salts(integer)
+to kakunin_admin;
+grant select on kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry to kakunin_auditor, kakunin_admin;
+
 -- An agent may ask about a certificate whose serial number it was given.
 grant execute on function kakunin.verify_certificate(text) to kakunin_agent, kakunin_auditor, kakunin_admin;
 

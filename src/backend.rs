@@ -62,13 +62,18 @@ pub fn setting(name: &CStr) -> Option<String> {
     unsafe { owned(pg_sys::GetConfigOption(name.as_ptr(), true, false)) }.filter(|value| !value.is_empty())
 }
 
-/// 48 hexadecimal digits that nobody can guess.
-pub fn random_text() -> String {
-    let mut bytes = [0u8; 24];
+/// Fills a buffer with bytes that nobody can guess.
+pub fn fill_random(bytes: &mut [u8]) {
     // SAFETY: fills exactly the buffer that is passed.
     if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
         ereport!(ERROR, PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, "could not generate random bytes");
     }
+}
+
+/// 48 hexadecimal digits that nobody can guess.
+pub fn random_text() -> String {
+    let mut bytes = [0u8; 24];
+    fill_random(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

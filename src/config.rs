@@ -14,6 +14,7 @@ static TRUST_SERIAL_HEADER: GucSetting<bool> = GucSetting::<bool>::new(false);
 static GATEWAY_JWT_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static HTTP_PATH_PREFIX: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"/rest/v1"));
 static SESSION_BINDING: GucSetting<bool> = GucSetting::<bool>::new(true);
+static EARLY_LOCK_RELEASE: GucSetting<bool> = GucSetting::<bool>::new(true);
 static CHAIN_CACHE: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Seconds by which an agent's clock may differ from the server's.
@@ -54,6 +55,11 @@ pub fn session_binding_allowed() -> bool {
 /// Is the verdict on an unchanged chain kept in the backend?
 pub fn chain_cache_enabled() -> bool {
     CHAIN_CACHE.get()
+}
+
+/// Is the lock of a ledger's chain dropped before the commit is flushed?
+pub fn early_lock_release() -> bool {
+    EARLY_LOCK_RELEASE.get()
 }
 
 /// What an agent certificate must look like here.
@@ -122,6 +128,14 @@ pub fn define(preloaded: bool) {
         c"Keeps the verdict on an unchanged certificate chain in the backend.",
         c"Times and revocation are read at every bind all the same.",
         &CHAIN_CACHE,
+        GucContext::Suset,
+        none,
+    );
+    GucRegistry::define_bool_guc(
+        c"kakunin.early_lock_release",
+        c"Drops the lock of a ledger's chain before the commit is flushed.",
+        c"Commits then share a flush. The client is answered after the flush in any case; others may read the rows some moments before.",
+        &EARLY_LOCK_RELEASE,
         GucContext::Suset,
         none,
     );

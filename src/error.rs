@@ -21,6 +21,12 @@ pub fn report(reason: Reason) -> ErrorReport {
     }
 }
 
+/// Raises a refusal, where there is no way to return it: in a trigger, or in a callback of PostgreSQL's.
+pub fn raise(reason: Reason) -> ! {
+    report(reason).report(PgLogLevel::ERROR);
+    unreachable!("an error report of level ERROR does not return")
+}
+
 fn sqlstate(class: Class) -> PgSqlErrorCode {
     match class {
         Class::IdentityNotProven => PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -30,5 +36,10 @@ fn sqlstate(class: Class) -> PgSqlErrorCode {
         Class::ArgumentOutOfRange => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
         Class::NotReady => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         Class::Full => PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+        Class::LedgerChange => PgSqlErrorCode::ERRCODE_RESTRICT_VIOLATION,
+        Class::LedgerBroken => PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+        Class::Unsupported => PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        Class::LimitExceeded => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        Class::TriggerProtocol => PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
     }
 }

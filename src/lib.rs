@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod gateway;
 mod hooks;
+mod ledger;
 mod policy;
 mod reading;
 mod registry;
@@ -79,6 +80,18 @@ extension_sql_file!(
         policy::kakunin_allows
     ]
 );
+extension_sql_file!("../sql/ledger.sql", name = "ledger", requires = ["schema"]);
+extension_sql_file!(
+    "../sql/ledger_face.sql",
+    name = "ledger_face",
+    requires = [
+        "ledger",
+        ledger::append::ledger_tx,
+        ledger::append::ledger_row,
+        ledger::append::ledger_salts,
+        ledger::attach::attach_ledger
+    ]
+);
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 
@@ -92,4 +105,5 @@ pub extern "C-unwind" fn _PG_init() {
         shmem::request();
     }
     hooks::install();
+    ledger::install();
 }

@@ -1,6 +1,7 @@
-//! Shared memory: the revocation epoch and the used proofs. Nothing here must survive a crash: after a restart
+//! Shared memory: the revocation epoch, the used proofs, and the heads of ledgers. Nothing here must survive a crash: after a restart
 //! bindings are gone with their sessions, and proofs from before the start are refused.
 
+use crate::ledger::head;
 use crate::{backend, config};
 use kakunin_core::session::replay::{self, Slot};
 use kakunin_core::{Reason, UnixTime};
@@ -150,6 +151,7 @@ unsafe extern "C-unwind" fn on_request() {
             previous();
         }
         pg_sys::RequestAddinShmemSpace(area_bytes());
+        pg_sys::RequestAddinShmemSpace(head::BYTES);
         pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), PARTITIONS as i32);
     }
 }
@@ -177,6 +179,7 @@ unsafe extern "C-unwind" fn on_startup() {
                 Area(area).with_partition(partition, |slots| replay::prepare(slots, random_seed()));
             }
         }
+        head::start();
         HEADER.store(area, Ordering::Release);
     }
 }

@@ -2,7 +2,7 @@
 //! `pg_restore --disable-triggers` has them, or another extension of the same name in place of this one. They all make
 //! PostgreSQL tell every backend to forget what it knows of the table.
 
-use crate::reading;
+use crate::{ledger, reading};
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
@@ -23,6 +23,7 @@ pub fn watch(relation: pg_sys::Oid) {
 
 // Called while messages are taken in, where no ERROR is expected: nothing here can raise one.
 unsafe extern "C-unwind" fn on_change(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    ledger::relation_changed(relation);
     let ours = WATCHED.with(|watched| watched.try_borrow().is_ok_and(|watched| watched.contains(&relation)));
     if ours || relation == pg_sys::InvalidOid {
         reading::look_again();

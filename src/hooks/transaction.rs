@@ -1,7 +1,7 @@
 //! The ends of transactions, and the role lock that lasts until one.
 
 use super::failure;
-use crate::{registry, session};
+use crate::{ledger, registry, session};
 use pgrx::prelude::*;
 use std::cell::Cell;
 
@@ -36,14 +36,19 @@ fn unlock_role() {
     }
 }
 
-// Nothing but PRE_PREPARE may raise an error here: after a commit that would take the server down.
+// Nothing but what comes before a commit or a prepare may raise an error here: after a commit that would take the server down.
 #[pg_guard]
 unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *mut core::ffi::c_void) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => registry::before_prepare(),
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT => ledger::before_commit(),
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+            registry::before_prepare();
+            ledger::before_prepare();
+        }
         pg_sys::XactEvent::XACT_EVENT_COMMIT => {
             unlock_role();
             failure::take();
+            ledger::at_commit();
             registry::at_commit();
             session::at_commit();
         }
@@ -54,6 +59,7 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             ROLE_LOCKED.set(false);
+            ledger::at_abort();
             registry::at_abort();
             session::at_abort(failure::take());
         }
@@ -74,12 +80,20 @@ unsafe extern "C-unwind" fn on_subtransaction(
         pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => {
             failure::take();
         }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => ledger::savepoint_released(depth()),
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            ledger::savepoint_rolled_back(depth());
             let (_, context) = security_context();
             ROLE_LOCKED.set(ROLE_LOCKED.get() && context & LOCAL_USERID_CHANGE != 0);
         }
         _ => {}
     }
+}
+
+/// How many savepoints are open, and one.
+fn depth() -> i32 {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
 fn security_context() -> (pg_sys::Oid, i32) {

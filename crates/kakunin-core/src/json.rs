@@ -251,7 +251,8 @@ fn write_number(number: &Number, out: &mut String) {
 }
 
 /// RFC 8785 section 3.2.2.2: escape what must be escaped, in the short form where there is one.
-fn write_string(text: &str, out: &mut String) {
+/// Appends a string in quotes, escaped as RFC 8785 section 3.2.2.2 does.
+pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for character in text.chars() {
         match character {

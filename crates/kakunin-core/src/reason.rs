@@ -22,6 +22,16 @@ pub enum Class {
     NotReady,
     /// A bounded store is full (53000).
     Full,
+    /// A change of what a ledger holds was attempted (23001).
+    LedgerChange,
+    /// A ledger is not what its entries say (XX001).
+    LedgerBroken,
+    /// Something that cannot work here, whoever asks (0A000).
+    Unsupported,
+    /// More than one act may hold (54000).
+    LimitExceeded,
+    /// A trigger's function was called in another way (39P01).
+    TriggerProtocol,
 }
 
 macro_rules! reasons {
@@ -265,4 +275,36 @@ reasons! {
         "name differs from the one in the certificate", "Argument {what} contradicts what the certificate says.", "Leave it out: the certificate's own name is used.";
     GatewayKeyUnreadable { what: String } => NotReady, "gateway_key_unreadable",
         "key that verifies the gateway's tokens cannot be read", "Reading kakunin.gateway_jwt_key_file failed: {what}.", "The file must be readable by the server's operating system user.";
+
+    // --- the ledger ---
+    LedgerAppendOnly { act: &'static str, table: String } => LedgerChange, "ledger_append_only",
+        "rows of a ledger cannot be changed", "{act} of {table} was refused.", "Add a row that corrects the earlier one; kakunin.prune_ledger() and kakunin.redact() are the ways to remove what may not be kept.";
+    LedgerPlaceForged { table: String } => LedgerChange, "ledger_place_forged",
+        "place of a row in the ledger is not for the caller to choose", "A row for {table} claims a ledger_tx or ledger_row that was not given to it.", "Leave the columns ledger_tx, ledger_row and ledger_salt out.";
+    LedgerTriggerOnly { function: &'static str } => TriggerProtocol, "ledger_trigger_only",
+        "function is for triggers only", "kakunin.{function}() is called by the triggers of a ledger.", "";
+    LedgerUnknown { table: String } => ArgumentOutOfRange, "ledger_unknown",
+        "table is not a ledger", "{table} has no ledger attached.", "kakunin.attach_ledger() attaches one; kakunin.ledger lists those that are.";
+    LedgerPrepare => Unsupported, "ledger_prepare",
+        "cannot PREPARE a transaction that has added to a ledger", "Its entries are chained at commit, and a prepared transaction would hold the chain until it ends.", "Use COMMIT.";
+    LedgerParallel => Unsupported, "ledger_parallel",
+        "a parallel worker cannot add to a ledger", "The leader's transaction holds what was added so far.", "Mark the function that inserts PARALLEL UNSAFE.";
+    LedgerRowsMax { table: String } => LimitExceeded, "ledger_rows_max",
+        "transaction has added too many rows to a ledger", "{table} takes 2^31 rows in a transaction.", "Load in several transactions.";
+    LedgerOutOfOrder { table: String, max: usize } => LimitExceeded, "ledger_out_of_order",
+        "rows of a ledger reached it too far out of order", "More than {max} later rows of {table} came before an earlier one, as when a trigger adds to the table that it is on.", "Add fewer rows with each statement.";
+    LedgerRowMalformed { table: String, what: String } => LimitExceeded, "ledger_row_malformed",
+        "row cannot be added to the ledger", "Hashing a row of {table} failed: {what}.", "";
+    LedgerAppendLate { table: String } => Unsupported, "ledger_append_late",
+        "row came after its transaction's entry was made", "Another extension added to {table} while the transaction was committing.", "";
+    LedgerEntryMalformed { what: String } => LedgerBroken, "ledger_entry_malformed",
+        "entry of a ledger cannot be read or written", "{what}.", "kakunin.verify_ledger() lists what is wrong.";
+    LedgerClosed { table: String } => LedgerChange, "ledger_closed",
+        "ledger is closed", "Nothing can be added to {table} any more.", "";
+    LedgerRelationUnsuitable { table: String, what: &'static str } => Unsupported, "ledger_relation_unsuitable",
+        "table cannot become a ledger", "{table} {what}.", "docs/ledger.md lists what a ledger's table may have.";
+    LedgerColumnUnsuitable { table: String, column: String, what: String } => Unsupported, "ledger_column_unsuitable",
+        "column cannot be in a ledger", "Column {column} of {table} {what}.", "Store it as text, bytea or jsonb.";
+    LedgerAttached { table: String } => NotReady, "ledger_attached",
+        "table is a ledger already", "{table} was attached before.", "";
 }

@@ -1,0 +1,50 @@
+-- Triggers, defaults and comments of the ledger.
+
+create function kakunin.ledger_append() returns trigger
+    language c as 'MODULE_PATHNAME', 'kakunin_ledger_append';
+comment on function kakunin.ledger_append() is 'Trigger of a ledger: takes the leaf of a row that was inserted';
+
+create function kakunin.ledger_refuse() returns trigger
+    language c as 'MODULE_PATHNAME', 'kakunin_ledger_refuse';
+comment on function kakunin.ledger_refuse() is 'Trigger of a ledger: refuses every change of its rows';
+
+create function kakunin._entries_restored() returns trigger
+    language c as 'MODULE_PATHNAME', 'kakunin_entries_restored';
+comment on function kakunin._entries_restored() is 'Trigger of kakunin.ledger_entry: forgets what shared memory knows of its chains';
+
+-- Our own tables only grow, too. A restore may fill them; it fires the first of these.
+create trigger entries_restored
+    after insert on kakunin.ledger_entry
+    for each row execute function kakunin._entries_restored();
+alter table kakunin.ledger_entry enable always trigger entries_restored;
+
+do $$
+declare
+    own text;
+begin
+    foreach own in array array['ledger', 'ledger_column', 'ledger_entry'] loop
+        execute format('create trigger ledger_refuse before update or delete on kakunin.%I
+                            for each row execute function kakunin.ledger_refuse()', own);
+        execute format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
+                            for each statement execute function kakunin.ledger_refuse()', own);
+        execute format('alter table kakunin.%I enable always trigger ledger_refuse', own);
+        execute format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
+    end loop;
+end
+$$;
+
+-- The same function as ledger_row(), but volatile, so that ADD COLUMN calls it for each row that there is.
+create function kakunin._number_row() returns integer
+    language c volatile parallel unsafe as 'MODULE_PATHNAME', 'ledger_row_wrapper';
+comment on function kakunin._number_row() is 'ledger_row() for the rows that a table has when it becomes a ledger';
+
+-- The same of ledger_salts().
+create function kakunin._new_salts(count integer) returns bytea
+    language c volatile strict parallel restricted as 'MODULE_PATHNAME', 'ledger_salts_wrapper';
+comment on function kakunin._new_salts(integer) is 'ledger_salts() for the rows that a table has when it becomes a ledger';
+
+comment on function kakunin.ledger_salts(integer) is 'Default of ledger_salt: a random salt of 16 bytes for each redactable column';
+comment on function kakunin.ledger_tx() is 'Default of ledger_tx: the number of this transaction';
+comment on function kakunin.ledger_row() is 'Default of ledger_row: the next row''s number within its transaction';
+comment on function kakunin.attach_ledger(regclass, text[]) is
+    'Makes a table append-only and chains its rows; says what it did, a row for each step';

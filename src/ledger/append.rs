@@ -1,0 +1,128 @@
+//! What happens when a row is inserted: the defaults that give it its place, and the trigger that takes its leaf.
+
+use super::{fault, pending, plan};
+use crate::{backend, error, reading};
+use kakunin_core::Reason;
+use kakunin_core::ledger::LedgerId;
+use pgrx::prelude::*;
+use std::ffi::CStr;
+
+/// The default of `ledger_tx`: the number of this transaction.
+#[pg_extern(schema = "kakunin", stable, parallel_unsafe)]
+fn ledger_tx() -> i64 {
+    refuse_worker();
+    pending::with(pending::Pending::tx)
+}
+
+/// The default of `ledger_row`: the number of a row within its transaction.
+// Not volatile, although each call gives another number: COPY would give up inserting in batches.
+#[pg_extern(schema = "kakunin", stable, parallel_unsafe)]
+fn ledger_row() -> i32 {
+    refuse_worker();
+    pending::with(pending::Pending::next_row)
+}
+
+/// The default of `ledger_salt`: a salt for each redactable column.
+// Not volatile for the same reason.
+#[pg_extern(schema = "kakunin", stable, strict, parallel_restricted)]
+fn ledger_salts(count: i32) -> Vec<u8> {
+    let count = usize::try_from(count).unwrap_or(0).min(COLUMNS_MAX);
+    let mut salts = vec![0; 16 * count];
+    backend::fill_random(&mut salts);
+    salts
+}
+
+/// `kakunin.ledger_append('<id>')`: AFTER INSERT, for each row; so it sees only rows that are stored, as they are stored.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn kakunin_ledger_append(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL passes a valid call; inside a trigger its context is a TriggerData that is valid, with the
+    // relation open and the row in memory.
+    unsafe {
+        let Some(trigger) = trigger_data(call) else {
+            error::raise(Reason::LedgerTriggerOnly { function: "ledger_append" })
+        };
+        let event = (*trigger).tg_event;
+        let (relation, tuple) = ((*trigger).tg_relation, (*trigger).tg_trigtuple);
+        if event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_INSERT
+            || event & (pg_sys::TRIGGER_EVENT_ROW | pg_sys::TRIGGER_EVENT_TIMINGMASK) != pg_sys::TRIGGER_EVENT_ROW
+        {
+            error::raise(Reason::LedgerTriggerOnly { function: "ledger_append" });
+        }
+        append(relation, tuple, &ledger_id((*trigger).tg_trigger, (*relation).rd_id));
+    }
+    // The result of an AFTER trigger is ignored.
+    pg_sys::Datum::from(0)
+}
+
+unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: &LedgerId) {
+    refuse_worker();
+    let plan = plan::of(relation, id);
+    let mut plan = plan.borrow_mut();
+    // SAFETY: the row that fired the trigger of this relation.
+    let place = unsafe { plan.take(tuple, (*relation).rd_att) };
+    let table = || fault::table_name(plan.relation);
+    let own = place.filter(|place| pending::with(|pending| pending.has_given(place.tx, place.row)));
+    let Some(place) = own else {
+        // A row that was chained elsewhere: replicated, or restored from a dump. It is checked, not chained again.
+        if is_importing() {
+            return;
+        }
+        error::raise(Reason::LedgerPlaceForged { table: table() });
+    };
+    let ledger = plan.ledger;
+    let leaf = plan.leaf().unwrap_or_else(|what| fault::unhashable(plan.relation, &what));
+    // SAFETY: reads a variable of this backend.
+    let depth = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
+    pending::with(|pending| {
+        if pending.is_linked() {
+            error::raise(Reason::LedgerAppendLate { table: fault::table_name(ledger.relation) });
+        }
+        pending.act_for(|| reading::with_live(|binding| binding.fingerprint));
+        pending.chain(ledger).add(place.row, leaf, depth);
+    });
+}
+
+/// May rows come with a place of their own? The worker of a subscription, and superusers, who restore dumps.
+fn is_importing() -> bool {
+    // SAFETY: both read the state of this backend.
+    unsafe { pg_sys::IsLogicalWorker() || pg_sys::superuser() }
+}
+
+fn refuse_worker() {
+    // SAFETY: reads a variable of this backend.
+    if unsafe { pg_sys::ParallelWorkerNumber } >= 0 {
+        error::raise(Reason::LedgerParallel);
+    }
+}
+
+/// The trigger that a function was called for, if it was.
+///
+/// # Safety
+/// The call is PostgreSQL's.
+pub unsafe fn trigger_data(call: pg_sys::FunctionCallInfo) -> Option<*mut pg_sys::TriggerData> {
+    // SAFETY: the context, if any, is a node with a tag.
+    unsafe {
+        let context = (*call).context;
+        (!context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData).then_some(context.cast())
+    }
+}
+
+/// The ledger that the trigger's argument names.
+unsafe fn ledger_id(trigger: *mut pg_sys::Trigger, relation: pg_sys::Oid) -> LedgerId {
+    // SAFETY: a trigger's arguments are NUL-terminated, as many as it states.
+    let argument =
+        unsafe { if (*trigger).tgnargs == 1 { CStr::from_ptr(*(*trigger).tgargs).to_str().ok() } else { None } };
+    argument
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| error::raise(Reason::LedgerUnknown { table: fault::table_name(relation) }))
+}
+
+/// How PostgreSQL learns the calling convention.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_kakunin_ledger_append() -> &'static pg_sys::Pg_finfo_record {
+    &pg_sys::Pg_finfo_record { api_version: 1 }
+}
+
+/// Columns of a table in PostgreSQL.
+const COLUMNS_MAX: usize = 1600;
