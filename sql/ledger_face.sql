@@ -48,3 +48,5 @@ comment on function kakunin.ledger_tx() is 'Default of ledger_tx: the number of 
 comment on function kakunin.ledger_row() is 'Default of ledger_row: the next row''s number within its transaction';
 comment on function kakunin.attach_ledger(regclass, text[]) is
     'Makes a table append-only and chains its rows; says what it did, a row for each step';
+comment on function kakunin.verify_ledger(regclass) is
+    'A row for each fault of a ledger, or of all of them; none if they are sound';

@@ -52,6 +52,7 @@ grant execute on function
     kakunin._new_salts(integer)
 to kakunin_admin;
 grant select on kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry to kakunin_auditor, kakunin_admin;
+grant execute on function kakunin.verify_ledger(regclass) to kakunin_auditor, kakunin_admin;
 
 -- An agent may ask about a certificate whose serial number it was given.
 grant execute on function kakunin.verify_certificate(text) to kakunin_agent, kakunin_auditor, kakunin_admin;

@@ -15,6 +15,7 @@ mod plan;
 mod raw;
 mod refuse;
 mod store;
+pub mod verify;
 
 use pgrx::prelude::*;
 

@@ -89,7 +89,8 @@ extension_sql_file!(
         ledger::append::ledger_tx,
         ledger::append::ledger_row,
         ledger::append::ledger_salts,
-        ledger::attach::attach_ledger
+        ledger::attach::attach_ledger,
+        ledger::verify::verify_ledger
     ]
 );
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);

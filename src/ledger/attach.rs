@@ -3,6 +3,8 @@
 mod existing;
 mod suitable;
 
+pub use suitable::type_text;
+
 use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
 use super::{fault, pending, plan};

@@ -144,9 +144,17 @@ pub fn head(ledger: i32) -> Option<Head> {
     found
 }
 
-/// Entries of a ledger in order of `seq`, from one on, until `visit` says false. Read with a snapshot taken now.
-pub fn entries(ledger: i32, from: i64, visit: &mut dyn FnMut(&Fields<'_>) -> bool) {
-    // SAFETY: as in `head`, with a registered snapshot.
+/// Entries of a ledger in order of `seq`, from one on, until `visit` says false.
+///
+/// # Safety
+/// The snapshot is registered.
+pub unsafe fn entries_as_of(
+    ledger: i32,
+    from: i64,
+    snapshot: pg_sys::Snapshot,
+    visit: &mut dyn FnMut(&Fields<'_>) -> bool,
+) {
+    // SAFETY: as in `head`.
     unsafe {
         let Some(heap) = open(Table::Entry, pg_sys::AccessShareLock) else { return };
         let index = pg_sys::index_open(Table::EntryKey.oid(), pg_sys::AccessShareLock as i32);
@@ -155,7 +163,6 @@ pub fn entries(ledger: i32, from: i64, visit: &mut dyn FnMut(&Fields<'_>) -> boo
             Key { column: 2, function: pg_sys::F_INT8GE, value: pg_sys::Datum::from(from) }.scan_key(),
         ];
         keys[1].sk_strategy = pg_sys::BTGreaterEqualStrategyNumber as u16;
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let scan = pg_sys::index_beginscan(heap, index, snapshot, 2, 0);
         pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, std::ptr::null_mut(), 0);
         let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
@@ -170,7 +177,6 @@ pub fn entries(ledger: i32, from: i64, visit: &mut dyn FnMut(&Fields<'_>) -> boo
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::index_endscan(scan);
-        pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
         pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
     }

@@ -79,13 +79,7 @@ pub fn columns(relation: pg_sys::Oid, table: &Table, redactable: &[String]) -> R
                 failure = Some(refused(&name, problem));
                 break;
             }
-            let r#type = CStr::from_ptr(pg_sys::format_type_extended(
-                (*attribute).atttypid,
-                (*attribute).atttypmod,
-                (pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY) as u16,
-            ))
-            .to_string_lossy()
-            .into_owned();
+            let r#type = type_text((*attribute).atttypid, (*attribute).atttypmod);
             let number = u16::try_from(columns.len() + 1).unwrap_or(u16::MAX);
             columns.push(Column { name, number, redactable, r#type });
         }
@@ -98,6 +92,15 @@ pub fn columns(relation: pg_sys::Oid, table: &Table, redactable: &[String]) -> R
         Some(missing) => Err(refused(missing, "does not exist".to_owned())),
         None => Ok(columns),
     }
+}
+
+/// A type as a column map names it, whatever the search path: with its schema, but for the types of the standard.
+pub fn type_text(type_oid: pg_sys::Oid, modifier: i32) -> String {
+    let flags = (pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN
+        | pg_sys::FORMAT_TYPE_FORCE_QUALIFY
+        | pg_sys::FORMAT_TYPE_ALLOW_INVALID) as u16;
+    // SAFETY: a catalogue lookup; with the flag, an unknown type has a name as well. The text is copied.
+    unsafe { CStr::from_ptr(pg_sys::format_type_extended(type_oid, modifier, flags)).to_string_lossy().into_owned() }
 }
 
 fn refuse(table: &str, number: Option<i32>) -> Result<(), Reason> {

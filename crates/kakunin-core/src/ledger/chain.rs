@@ -5,9 +5,11 @@
 //! holds its hash; so a fault can come one call later than its entry.
 
 mod rows;
+mod stored;
 mod transactions;
 
 pub use rows::{EntryRows, RowsOutcome};
+pub use stored::{Stated, StoredRows};
 
 use super::merkle::Hash;
 use super::{Detail, Entry, FaultKind, Faults, Kind, LedgerId};

@@ -1,0 +1,162 @@
+//! What keeps a ledger's table safe, and whether it is still there. Each query gives the faults of one kind.
+
+use super::super::codec::Codec;
+use super::super::store::{self, Ledger};
+use super::super::{fault, raw};
+use kakunin_core::ledger::entry::Column;
+use kakunin_core::ledger::{Detail, Fault, FaultKind, Faults};
+use pgrx::prelude::*;
+use std::ffi::CStr;
+
+/// The ledger's own table and its partitions, at every level: number, whether it holds rows.
+pub fn members(ledger: Ledger) -> Vec<(pg_sys::Oid, bool)> {
+    let query = "
+        with recursive member(oid) as (
+            select $1::oid union all
+            select i.inhrelid from member m join pg_class p on p.oid = m.oid join pg_inherits i on i.inhparent = m.oid
+             where p.relkind = 'p'
+        )
+        select m.oid, c.relkind = 'r' from member m join pg_class c on c.oid = m.oid order by m.oid";
+    Spi::connect(|client| {
+        let rows = client.select(query, None, &[ledger.relation.into()])?;
+        rows.map(|row| Ok(row.get::<pg_sys::Oid>(1)?.zip(row.get::<bool>(2)?)))
+            .collect::<Result<Vec<_>, pgrx::spi::Error>>()
+    })
+    .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Is all there that keeps the table append-only, and nothing that hides or shows other rows?
+pub fn check(ledger: Ledger, faults: &mut Faults) {
+    for (kind, query) in QUERIES {
+        let details = Spi::connect(|client| {
+            let id = ledger.id.to_string();
+            let rows = client.select(*query, None, &[ledger.relation.into(), id.into()])?;
+            rows.map(|row| row.get::<String>(1)).collect::<Result<Vec<_>, pgrx::spi::Error>>()
+        });
+        for detail in details.unwrap_or_else(|failure| fault::broken(&failure.to_string())).into_iter().flatten() {
+            found(ledger, *kind, detail, faults);
+        }
+    }
+}
+
+/// Are the columns those of the chain's newest map? `newest` is its detail.
+pub fn check_columns(ledger: Ledger, newest: Option<&Detail>, faults: &mut Faults) {
+    let map = store::columns(ledger.number);
+    let (Some(Detail::Open { columns: stated, .. }) | Some(Detail::Columns { columns: stated })) = newest else {
+        return found(ledger, FaultKind::ColumnsChanged, "the chain states no column map".into(), faults);
+    };
+    if *stated != map {
+        let detail = "kakunin.ledger_column is not the column map that the chain states";
+        found(ledger, FaultKind::ColumnsChanged, detail.into(), faults);
+    }
+    for detail in compare_columns(ledger, stated) {
+        found(ledger, FaultKind::ColumnsChanged, detail, faults);
+    }
+}
+
+fn compare_columns(ledger: Ledger, stated: &[Column]) -> Vec<String> {
+    let mut differences = Vec::new();
+    // SAFETY: the relation is open while its description is read.
+    unsafe {
+        let heap = pg_sys::try_relation_open(ledger.relation, pg_sys::AccessShareLock as i32);
+        if heap.is_null() {
+            return vec!["the table is not there".into()];
+        }
+        let description = (*heap).rd_att;
+        for column in stated {
+            let Some(at) = store::attribute_named(description, &column.name) else {
+                differences.push(format!("column {} is not there", column.name));
+                continue;
+            };
+            let attribute = raw::attribute(description, at);
+            let r#type = super::super::attach::type_text((*attribute).atttypid, (*attribute).atttypmod);
+            if r#type != column.r#type {
+                differences.push(format!("column {} is of type {type}, not {}", column.name, column.r#type));
+            } else if let Err(what) = Codec::of((*attribute).atttypid) {
+                differences.push(format!("column {} {what}", column.name));
+            }
+        }
+        for at in 0..usize::try_from((*description).natts).unwrap_or(0) {
+            let attribute = raw::attribute(description, at);
+            let name = CStr::from_ptr((*attribute).attname.data.as_ptr()).to_string_lossy();
+            let own = ["ledger_tx", "ledger_row", "ledger_salt"].contains(&&*name);
+            if !(*attribute).attisdropped && !own && !stated.iter().any(|column| column.name == name) {
+                differences.push(format!("column {name} is not in the map: its values are not chained"));
+            }
+        }
+        pg_sys::relation_close(heap, pg_sys::AccessShareLock as i32);
+    }
+    differences
+}
+
+fn found(ledger: Ledger, fault: FaultKind, detail: String, faults: &mut Faults) {
+    faults.push(Fault { ledger: Some(ledger.id), seq: None, row: None, fault, detail, line: 0 });
+}
+
+/// `$1` is the table, `$2` the ledger's id.
+const QUERIES: &[(FaultKind, &str)] = &[
+    (
+        FaultKind::TriggerDisabled,
+        "with recursive member(oid) as (
+             select $1::oid union all
+             select i.inhrelid from member m join pg_class p on p.oid = m.oid join pg_inherits i on i.inhparent = m.oid
+              where p.relkind = 'p'
+         ), wanted(name, function, kind) as (
+             -- BEFORE is 2, ROW 1, INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32 (pg_trigger.h).
+             values ('ledger_append', 'ledger_append', 1 | 4), ('ledger_refuse', 'ledger_refuse', 1 | 2 | 8 | 16),
+                    ('ledger_refuse_statement', 'ledger_refuse', 2 | 8 | 16 | 32)
+         )
+         select case when t.oid is null then format('%s has no trigger %s', m.oid::regclass, w.name)
+                     when t.tgenabled <> 'A' then format('trigger %s of %s is not enabled always', w.name, m.oid::regclass)
+                     else format('trigger %s of %s is not the ledger''s own', w.name, m.oid::regclass) end
+           from member m cross join wanted w
+           left join pg_trigger t on t.tgrelid = m.oid and t.tgname = w.name
+          where (t.oid is null or t.tgenabled <> 'A' or t.tgtype <> w.kind or t.tgqual is not null
+                 or t.tgfoid <> to_regproc('kakunin.' || w.function)
+                 or w.name = 'ledger_append' and t.tgargs <> convert_to($2, 'UTF8') || '\\x00'::bytea)
+            -- A partition that was added later has none for statements: its rows are guarded one by one.
+            and not (t.oid is null and w.name = 'ledger_refuse_statement' and m.oid <> $1::oid)
+          order by 1",
+    ),
+    (
+        FaultKind::TriggerDisabled,
+        "select format('function kakunin.%s() is not the extension''s own', w.name)
+           from (values ('ledger_append', 'kakunin_ledger_append'), ('ledger_refuse', 'kakunin_ledger_refuse'),
+                        ('ledger_tx', 'ledger_tx_wrapper'), ('ledger_row', 'ledger_row_wrapper')) w(name, symbol)
+           left join pg_proc p on p.oid = to_regproc('kakunin.' || w.name)
+           left join pg_language l on l.oid = p.prolang
+          where (l.lanname = 'c' and p.prosrc = w.symbol and p.probin ~ '(^|/)kakunin$') is not true and $1::oid is not null
+            and $2 is not null
+          order by 1",
+    ),
+    (
+        FaultKind::ChildTable,
+        "select format('%s inherits from %s, and its rows show there', i.inhrelid::regclass, i.inhparent::regclass)
+           from pg_inherits i join pg_class c on c.oid = i.inhparent
+          where i.inhparent = $1::oid and c.relkind = 'r' and $2 is not null order by 1",
+    ),
+    (
+        FaultKind::RulePresent,
+        "with recursive member(oid) as (
+             select $1::oid union all
+             select i.inhrelid from member m join pg_class p on p.oid = m.oid join pg_inherits i on i.inhparent = m.oid
+              where p.relkind = 'p'
+         )
+         select format('rule %I of %s', r.rulename, m.oid::regclass)
+           from member m join pg_rewrite r on r.ev_class = m.oid where $2 is not null order by 1",
+    ),
+    (
+        FaultKind::RowSecurity,
+        "select format('row security of %s is forced on its owner, too', c.oid::regclass)
+           from pg_class c where c.oid = $1::oid and c.relforcerowsecurity and $2 is not null",
+    ),
+    (
+        FaultKind::IndexWrong,
+        "select format('index %s is not in use: it may lack rows', x.indexrelid::regclass)
+           from pg_index x where x.indrelid = $1::oid and not (x.indisvalid and x.indisready and x.indislive)
+            and $2 is not null order by 1",
+    ),
+];
