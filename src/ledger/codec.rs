@@ -33,7 +33,8 @@ pub enum Codec {
     TimeTz,
     Interval,
     Uuid,
-    Jsonb,
+    /// With room for its text.
+    Jsonb(String),
     Enum,
     Bits,
     Array(Box<container::Array>),
@@ -75,7 +76,7 @@ impl Codec {
             pg_sys::TIMETZOID => Self::TimeTz,
             pg_sys::INTERVALOID => Self::Interval,
             pg_sys::UUIDOID => Self::Uuid,
-            pg_sys::JSONBOID => Self::Jsonb,
+            pg_sys::JSONBOID => Self::Jsonb(String::new()),
             pg_sys::BITOID | pg_sys::VARBITOID => Self::Bits,
             // What they point at has another number in another database.
             pg_sys::REGCLASSOID
@@ -168,7 +169,7 @@ impl Codec {
                     out.interval((*interval).time, (*interval).day, (*interval).month);
                 }
                 Self::Uuid => out.uuid(&*datum.cast_mut_ptr::<[u8; 16]>()),
-                Self::Jsonb => jsonb::write(datum, out),
+                Self::Jsonb(text) => jsonb::write(datum, text, out),
                 Self::Enum => out.enum_label(&enum_label(pg_sys::Oid::from(datum.value() as u32))),
                 Self::Bits => {
                     let payload = raw::payload(datum);

@@ -250,23 +250,28 @@ fn write_number(number: &Number, out: &mut String) {
     out.push_str(ryu_js::Buffer::new().format_finite(double));
 }
 
-/// RFC 8785 section 3.2.2.2: escape what must be escaped, in the short form where there is one.
-/// Appends a string in quotes, escaped as RFC 8785 section 3.2.2.2 does.
+/// Appends a string in quotes. RFC 8785 section 3.2.2.2: what must be escaped is, in the short form where there is one.
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
+    let mut rest = text;
+    // Most strings have nothing to escape, and are copied whole.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        match special.as_bytes().first() {
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(8) => out.push_str("\\b"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(12) => out.push_str("\\f"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(other) => out.push_str(&format!("\\u{other:04x}")),
+            None => {}
         }
+        rest = special.get(1..).unwrap_or_default();
     }
+    out.push_str(rest);
     out.push('"');
 }
 

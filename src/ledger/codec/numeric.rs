@@ -25,15 +25,29 @@ pub fn decimal(payload: &[u8], out: &mut String) {
         out.push('0');
     }
     for place in 0..whole {
-        let digit = kept.get(place).copied().unwrap_or(0);
-        out.push_str(&if place == 0 { digit.to_string() } else { format!("{digit:04}") });
+        push_digit(kept.get(place).copied().unwrap_or(0), place == 0, out);
     }
-    let mut fraction = "0000".repeat(usize::try_from(-1 - weight).unwrap_or(0));
-    kept.iter().skip(whole).for_each(|digit| fraction.push_str(&format!("{digit:04}")));
-    let fraction = fraction.trim_end_matches('0');
-    if !fraction.is_empty() {
+    if kept.len() > whole {
         out.push('.');
-        out.push_str(fraction);
+        (0..-1 - weight).for_each(|_| out.push_str("0000"));
+        kept.iter().skip(whole).for_each(|digit| push_digit(*digit, false, out));
+    }
+    // Zeros at the end of a fraction say nothing, nor does its point.
+    if kept.len() > whole {
+        let shown = out.trim_end_matches('0').trim_end_matches('.').len();
+        out.truncate(shown);
+    }
+}
+
+/// Four decimal digits; the first of a number without zeros in front.
+fn push_digit(digit: u16, is_first: bool, out: &mut String) {
+    let mut shown = !is_first;
+    for unit in [1000, 100, 10, 1] {
+        let decimal = u8::try_from(digit / unit % 10).unwrap_or(0);
+        shown |= decimal != 0 || unit == 1;
+        if shown {
+            out.push(char::from(b'0' + decimal));
+        }
     }
 }
 

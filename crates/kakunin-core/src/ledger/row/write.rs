@@ -255,6 +255,11 @@ impl RowWriter {
         self.awaits_value = false;
     }
 
+    /// Refuses the row: a value has no encoding, for a reason that only the caller can know.
+    pub fn refuse(&mut self, what: &'static str) {
+        self.fail(what);
+    }
+
     /// Closes what was opened last.
     pub fn end(&mut self) {
         let Some(frame) = self.open.pop() else { return self.fail("nothing is open to be closed") };
