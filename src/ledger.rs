@@ -7,18 +7,22 @@
 pub mod append;
 pub mod attach;
 mod codec;
+mod columns;
 mod commit;
 mod fault;
 pub mod head;
+mod members;
 mod pending;
 mod plan;
 mod raw;
 mod refuse;
-mod store;
+pub mod rows;
+pub mod store;
 pub mod verify;
 
 use pgrx::prelude::*;
 
+pub use columns::changed as columns_changed;
 pub use commit::{at_abort, at_commit, before_commit, before_prepare, install};
 
 /// A savepoint at this depth was rolled back to. Must not fail.

@@ -7,7 +7,7 @@ pub use suitable::type_text;
 
 use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
-use super::{fault, pending, plan};
+use super::{columns, fault, pending, plan};
 use crate::error::{self, Result};
 use crate::{backend, shmem};
 use kakunin_core::Reason;
@@ -47,15 +47,9 @@ fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<S
     steps.push(("ledger".into(), format!("{} is ledger {}", table.name, ledger.id)));
     steps.push(("columns".into(), describe(&columns)));
 
-    let detail = Detail::Open { columns: columns.clone(), name: table.name.clone() }
-        .encode()
-        .map_err(|what| Reason::LedgerEntryMalformed { what: what.to_string() })?;
-    // SAFETY: reads a variable of this backend.
-    let depth = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
-    pending::with(|pending| {
-        pending.tx();
-        pending.chain(ledger).note(Kind::Open, detail, depth);
-    });
+    let detail = Detail::Open { columns: columns.clone(), name: table.name.clone() };
+    pending::with(pending::Pending::tx);
+    columns::note(ledger, Kind::Open, &detail);
     let rows = existing::take(ledger, &columns, &table)?;
     steps.push(("rows".into(), format!("{rows} rows are in the first entry")));
 
@@ -126,18 +120,26 @@ fn add_triggers(table: &suitable::Table, id: &LedgerId, steps: &mut Steps) {
 }
 
 /// Writes kakunin.ledger and kakunin.ledger_column.
-fn register(ledger: Ledger, columns: &[Column]) {
-    // SAFETY: the tables exist while a function of the extension runs; the values are of their columns, in order.
+pub fn register(ledger: Ledger, columns: &[Column]) {
+    // SAFETY: the values are of the table's columns, in order.
     unsafe {
-        insert(Table::Ledger, |values| {
+        store::insert(Table::Ledger, |values| {
             values.integer(ledger.number);
             values.uuid(&ledger.id.0);
             values.oid(ledger.relation);
             values.bigint(pg_sys::GetCurrentStatementStartTimestamp());
             values.bytes(backend::session_user().as_bytes());
         });
-        for column in columns {
-            insert(Table::Column, |values| {
+    }
+    register_columns(ledger, columns);
+}
+
+/// Writes kakunin.ledger_column.
+pub fn register_columns(ledger: Ledger, columns: &[Column]) {
+    for column in columns {
+        // SAFETY: as above.
+        unsafe {
+            store::insert(Table::Column, |values| {
                 values.integer(ledger.number);
                 values.integer(i32::from(column.number));
                 values.name(&column.name);
@@ -145,32 +147,19 @@ fn register(ledger: Ledger, columns: &[Column]) {
                 values.boolean(column.redactable);
             });
         }
-        pg_sys::CommandCounterIncrement();
     }
+    // SAFETY: makes what was written visible to what follows.
+    unsafe { pg_sys::CommandCounterIncrement() };
 }
 
-unsafe fn insert(table: Table, fill: impl FnOnce(&mut store::Values)) {
-    let mut values = store::Values::new();
-    fill(&mut values);
-    // SAFETY: by the caller's promise that the values fit the table.
-    unsafe {
-        let Some(heap) = store::open(table, pg_sys::RowExclusiveLock) else {
-            fault::broken("a table of the extension is not there")
-        };
-        let indexes = pg_sys::CatalogOpenIndexes(heap);
-        values.insert(heap, indexes);
-        pg_sys::CatalogCloseIndexes(indexes);
-        pg_sys::table_close(heap, pg_sys::NoLock as i32);
-    }
-}
-
-fn next_ledger_number() -> i32 {
+/// The number of a new ledger.
+pub fn next_ledger_number() -> i32 {
     i32::try_from(store::next_value(Table::LedgerNumber))
         .unwrap_or_else(|_| fault::broken("there are too many ledgers"))
 }
 
 /// A random UUID (RFC 9562 section 5.4).
-fn new_id() -> LedgerId {
+pub fn new_id() -> LedgerId {
     let mut bytes = [0_u8; 16];
     backend::fill_random(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;

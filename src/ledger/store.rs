@@ -289,6 +289,25 @@ fn scan(table: Table, index: Option<Table>, keys: &[Key], visit: &mut dyn FnMut(
     }
 }
 
+/// Adds a row to one of our tables.
+///
+/// # Safety
+/// `fill` gives the values of its columns, in order.
+pub unsafe fn insert(table: Table, fill: impl FnOnce(&mut Values)) {
+    let mut values = Values::new();
+    fill(&mut values);
+    // SAFETY: by the caller's promise that the values fit the table.
+    unsafe {
+        let Some(heap) = open(table, pg_sys::RowExclusiveLock) else {
+            fault::broken("a table of the extension is not there")
+        };
+        let indexes = pg_sys::CatalogOpenIndexes(heap);
+        values.insert(heap, indexes);
+        pg_sys::CatalogCloseIndexes(indexes);
+        pg_sys::table_close(heap, pg_sys::NoLock as i32);
+    }
+}
+
 /// Adds an entry to kakunin.ledger_entry, which the caller has open with its indexes.
 ///
 /// # Safety

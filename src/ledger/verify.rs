@@ -5,7 +5,7 @@ mod sort;
 mod table;
 
 use super::store::{self, Ledger};
-use super::{fault, raw};
+use super::{fault, members, raw};
 use crate::error::{self, Result};
 use kakunin_core::Reason;
 use kakunin_core::ledger::chain::ChainVerifier;
@@ -91,7 +91,7 @@ fn verify(ledger: Ledger, faults: &mut Faults) {
         let chain = check_chain(ledger, snapshot, &mut rows, faults);
         table::check_columns(ledger, chain.map.as_ref(), faults);
         let columns = store::columns(ledger.number);
-        for (member, is_leaf) in table::members(ledger) {
+        for (member, is_leaf) in members::of(ledger) {
             if !is_leaf {
                 continue;
             }
