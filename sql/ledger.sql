@@ -70,6 +70,22 @@ comment on column kakunin.ledger_entry.detail is 'JSON by RFC 8785, by kind';
 comment on column kakunin.ledger_entry.previous is 'Hash of the entry before; zeros in the first';
 comment on column kakunin.ledger_entry.hash is 'RFC 6962 leaf hash of the entry''s bytes; a leaf of the log';
 
+-- What stands for a value that was erased: a hash from which it cannot be found, without the salt that went with it.
+create table kakunin.ledger_redaction (
+    ledger integer not null,
+    tx bigint not null,
+    row_number integer not null,
+    number integer not null,
+    commitment bytea not null check (octet_length(commitment) = 32),
+    primary key (ledger, tx, row_number, number)
+);
+comment on table kakunin.ledger_redaction is 'Commitments of values that kakunin.redact() erased';
+comment on column kakunin.ledger_redaction.ledger is 'kakunin.ledger.number';
+comment on column kakunin.ledger_redaction.tx is 'The row''s ledger_tx';
+comment on column kakunin.ledger_redaction.row_number is 'The row''s ledger_row';
+comment on column kakunin.ledger_redaction.number is 'kakunin.ledger_column.number';
+comment on column kakunin.ledger_redaction.commitment is 'What the row''s hash holds in place of the value';
+
 create type kakunin.ledger_fault as (
     ledger uuid,
     relation regclass,
@@ -85,3 +101,4 @@ select pg_catalog.pg_extension_config_dump('kakunin.ledger', '');
 select pg_catalog.pg_extension_config_dump('kakunin.ledger_number_seq', '');
 select pg_catalog.pg_extension_config_dump('kakunin.ledger_column', '');
 select pg_catalog.pg_extension_config_dump('kakunin.ledger_entry', '');
+select pg_catalog.pg_extension_config_dump('kakunin.ledger_redaction', '');

@@ -22,7 +22,7 @@ do $$
 declare
     own text;
 begin
-    foreach own in array array['ledger', 'ledger_column', 'ledger_entry'] loop
+    foreach own in array array['ledger', 'ledger_column', 'ledger_entry', 'ledger_redaction'] loop
         execute format('create trigger ledger_refuse before update or delete on kakunin.%I
                             for each row execute function kakunin.ledger_refuse()', own);
         execute format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
@@ -50,3 +50,11 @@ comment on function kakunin.attach_ledger(regclass, text[]) is
     'Makes a table append-only and chains its rows; says what it did, a row for each step';
 comment on function kakunin.verify_ledger(regclass) is
     'A row for each fault of a ledger, or of all of them; none if they are sound';
+comment on function kakunin.redact(regclass, bigint, integer, text[], text) is
+    'Erases values of redactable columns of one row; its hash holds commitments to them, which stay';
+comment on function kakunin.prune_ledger(regclass, text) is
+    'Drops a partition of a ledger that a checkpoint covers, and chains an entry that says so; returns its rows';
+comment on function kakunin.close_ledger(regclass, text) is
+    'Ends a ledger: nothing can be added to it any more';
+comment on function kakunin.begin_epoch(text) is
+    'Says in every ledger that the server was restored, promoted or moved; returns how many ledgers there are';

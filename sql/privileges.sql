@@ -49,9 +49,14 @@ to public;
 grant execute on function
     kakunin.attach_ledger(regclass, text[]),
     kakunin._number_row(),
-    kakunin._new_salts(integer)
+    kakunin._new_salts(integer),
+    kakunin.redact(regclass, bigint, integer, text[], text),
+    kakunin.prune_ledger(regclass, text),
+    kakunin.close_ledger(regclass, text),
+    kakunin.begin_epoch(text)
 to kakunin_admin;
-grant select on kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry to kakunin_auditor, kakunin_admin;
+grant select on kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry, kakunin.ledger_redaction
+to kakunin_auditor, kakunin_admin;
 grant execute on function kakunin.verify_ledger(regclass) to kakunin_auditor, kakunin_admin;
 
 -- An agent may ask about a certificate whose serial number it was given.

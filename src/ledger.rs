@@ -9,17 +9,22 @@ pub mod attach;
 mod codec;
 mod columns;
 mod commit;
+pub mod ends;
 mod fault;
 pub mod head;
 mod members;
+mod owner;
 mod pending;
 mod plan;
+pub mod prune;
 mod raw;
+pub mod redact;
 mod refuse;
 pub mod rows;
 pub mod store;
 pub mod verify;
 
+use kakunin_core::Reason;
 use pgrx::prelude::*;
 
 pub use columns::changed as columns_changed;
@@ -39,4 +44,22 @@ pub fn savepoint_released(depth: i32) {
 pub fn relation_changed(relation: pg_sys::Oid) {
     plan::forget(relation);
     store::forget(relation);
+}
+
+/// The ledger of a table, or of a partition of one.
+fn ledger_of(relation: pg_sys::Oid) -> Result<store::Ledger, Reason> {
+    let root = raw::partition_ancestors(relation).last().copied().unwrap_or(relation);
+    store::ledger_by_relation(root).ok_or_else(|| Reason::LedgerUnknown { table: fault::table_name(relation) })
+}
+
+/// What an entry will say of why. Refused if it is empty.
+fn stated(reason: Option<String>) -> Result<String, Reason> {
+    reason.filter(|reason| !reason.trim().is_empty()).ok_or(Reason::ReasonMissing)
+}
+
+/// Runs one statement, with the rights of the current user.
+fn run(statement: &str) {
+    if let Err(failure) = Spi::run(statement) {
+        ereport!(ERROR, PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{failure}"));
+    }
 }

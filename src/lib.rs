@@ -90,7 +90,11 @@ extension_sql_file!(
         ledger::append::ledger_row,
         ledger::append::ledger_salts,
         ledger::attach::attach_ledger,
-        ledger::verify::verify_ledger
+        ledger::verify::verify_ledger,
+        ledger::redact::redact,
+        ledger::prune::prune_ledger,
+        ledger::ends::close_ledger,
+        ledger::ends::begin_epoch
     ]
 );
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);

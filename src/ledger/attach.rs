@@ -7,7 +7,7 @@ pub use suitable::type_text;
 
 use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
-use super::{columns, fault, pending, plan};
+use super::{columns, fault, pending, plan, run};
 use crate::error::{self, Result};
 use crate::{backend, shmem};
 use kakunin_core::Reason;
@@ -165,11 +165,4 @@ pub fn new_id() -> LedgerId {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     LedgerId(bytes)
-}
-
-/// Runs one statement with the caller's rights.
-fn run(statement: &str) {
-    if let Err(failure) = Spi::run(statement) {
-        ereport!(ERROR, PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{failure}"));
-    }
 }

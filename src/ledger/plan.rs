@@ -30,6 +30,8 @@ pub struct Plan {
     salt: Option<usize>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
+    /// Of the row that was taken.
+    place: Place,
     writer: RowWriter,
 }
 
@@ -70,6 +72,23 @@ pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
         PLANS.with_borrow_mut(|plans| plans.insert(oid, Rc::clone(&plan)));
     }
     plan
+}
+
+/// Where a row of a ledger says it stands, without a plan for its table.
+///
+/// # Safety
+/// The tuple is of this description.
+pub unsafe fn place_of(tuple: pg_sys::HeapTuple, description: pg_sys::TupleDesc) -> Option<Place> {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let datum = |name| {
+            let at = i32::try_from(store::attribute_named(description, name)?).ok()? + 1;
+            let mut null = true;
+            let datum = pg_sys::heap_getattr(tuple, at, description, &mut null);
+            (!null).then_some(datum)
+        };
+        Some(Place { tx: datum(TX)?.value() as i64, row: datum(ROW)?.value() as i32 })
+    }
 }
 
 /// Is this the ledger's table, or one of its partitions?
@@ -128,6 +147,7 @@ impl Plan {
                 salt,
                 values: vec![pg_sys::Datum::from(0); width],
                 nulls: vec![true; width],
+                place: Place { tx: 0, row: 0 },
                 writer: RowWriter::new(),
             })
         }
@@ -146,7 +166,8 @@ impl Plan {
             raw::heap_deform_tuple(tuple, description, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
         }
         let datum = |at: usize| if *self.nulls.get(at)? { None } else { self.values.get(at) };
-        Some(Place { tx: datum(self.tx)?.value() as i64, row: datum(self.row)?.value() as i32 })
+        self.place = Place { tx: datum(self.tx)?.value() as i64, row: datum(self.row)?.value() as i32 };
+        Some(self.place)
     }
 
     /// The leaf hash of the row that was taken. What it allocates is in the current memory context.
@@ -163,6 +184,7 @@ impl Plan {
 
     fn write(&mut self) {
         self.writer.begin(&self.ledger.id);
+        let (number, place) = (self.ledger.number, self.place);
         // SAFETY: the salt column is a bytea; its bytes live as long as the row that was taken.
         let salts: &[u8] = match self.salt {
             Some(at) if !self.nulls.get(at).copied().unwrap_or(true) => unsafe { raw::payload(self.values[at]) },
@@ -178,6 +200,14 @@ impl Plan {
                 None
             };
             if self.nulls.get(field.at).copied().unwrap_or(true) {
+                // A salt of zeros says that there was a value, which was erased with the salt.
+                let erased = salt.is_some_and(|salt| *salt == [0; 16]);
+                let commitment =
+                    if erased { store::commitment(number, place.tx, place.row, field.number) } else { None };
+                if let Some(commitment) = commitment {
+                    self.writer.field(field.number);
+                    self.writer.commitment(&commitment);
+                }
                 continue;
             }
             let Some(value) = self.values.get(field.at) else { continue };

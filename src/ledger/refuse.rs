@@ -1,9 +1,11 @@
 //! The triggers that refuse every change of what a ledger holds.
 
+use super::plan::{self, Place};
 use super::{append, fault, head};
 use crate::error;
 use kakunin_core::Reason;
 use pgrx::prelude::*;
+use std::cell::Cell;
 
 /// `kakunin.ledger_refuse()`: BEFORE UPDATE, DELETE or TRUNCATE, for rows and for statements. ON CONFLICT DO UPDATE and
 /// MERGE fire it before they look at a row.
@@ -12,10 +14,14 @@ use pgrx::prelude::*;
 pub unsafe extern "C-unwind" fn kakunin_ledger_refuse(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: PostgreSQL passes a valid call; inside a trigger its context is a valid TriggerData.
     let (event, relation) = unsafe {
-        match append::trigger_data(call) {
-            Some(trigger) => ((*trigger).tg_event, (*(*trigger).tg_relation).rd_id),
-            None => error::raise(Reason::LedgerTriggerOnly { function: "ledger_refuse" }),
+        let Some(trigger) = append::trigger_data(call) else {
+            error::raise(Reason::LedgerTriggerOnly { function: "ledger_refuse" })
+        };
+        if passes(trigger) {
+            // What a BEFORE trigger returns is the row to store; of a statement there is none.
+            return pg_sys::Datum::from((*trigger).tg_newtuple);
         }
+        ((*trigger).tg_event, (*(*trigger).tg_relation).rd_id)
     };
     let act = match event & pg_sys::TRIGGER_EVENT_OPMASK {
         pg_sys::TRIGGER_EVENT_UPDATE => "UPDATE",
@@ -24,6 +30,42 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_refuse(call: pg_sys::FunctionCall
         _ => error::raise(Reason::LedgerTriggerOnly { function: "ledger_refuse" }),
     };
     error::raise(Reason::LedgerAppendOnly { act, table: fault::table_name(relation) })
+}
+
+/// Lets the triggers pass an UPDATE of one row, that of kakunin.redact(). Triggers of the table's owner run within it, so
+/// every other row stays refused.
+pub fn allow_update<T>(of: Place, act: impl FnOnce() -> T) -> T {
+    struct Shut;
+    impl Drop for Shut {
+        fn drop(&mut self) {
+            UPDATE_ALLOWED.set(None);
+        }
+    }
+    let _shut = Shut;
+    UPDATE_ALLOWED.set(Some(of));
+    act()
+}
+
+/// Is an UPDATE of kakunin.redact() running?
+pub fn is_update_allowed() -> bool {
+    UPDATE_ALLOWED.get().is_some()
+}
+
+/// Is this trigger fired by that UPDATE, and if for a row, then for the row that it is about?
+unsafe fn passes(trigger: *mut pg_sys::TriggerData) -> bool {
+    // SAFETY: a valid trigger's relation is open, and its old row in memory.
+    unsafe {
+        let Some(allowed) = UPDATE_ALLOWED.get() else { return false };
+        let (event, relation) = ((*trigger).tg_event, (*trigger).tg_relation);
+        if event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE {
+            return false;
+        }
+        if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+            return true;
+        }
+        let description = (*relation).rd_att;
+        plan::place_of((*trigger).tg_trigtuple, description) == Some(allowed)
+    }
 }
 
 /// `kakunin._entries_restored()`: AFTER INSERT on kakunin.ledger_entry. What a commit writes fires no trigger; so this
@@ -52,4 +94,8 @@ pub extern "C" fn pg_finfo_kakunin_entries_restored() -> &'static pg_sys::Pg_fin
 #[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_kakunin_ledger_refuse() -> &'static pg_sys::Pg_finfo_record {
     &pg_sys::Pg_finfo_record { api_version: 1 }
+}
+
+thread_local! {
+    static UPDATE_ALLOWED: Cell<Option<Place>> = const { Cell::new(None) };
 }

@@ -26,6 +26,8 @@ pub enum Table {
     ColumnKey,
     Entry,
     EntryKey,
+    Redaction,
+    RedactionKey,
     TxNumber,
     LedgerNumber,
 }
@@ -40,6 +42,8 @@ impl Table {
             Self::ColumnKey => c"ledger_column_pkey",
             Self::Entry => c"ledger_entry",
             Self::EntryKey => c"ledger_entry_pkey",
+            Self::Redaction => c"ledger_redaction",
+            Self::RedactionKey => c"ledger_redaction_pkey",
             Self::TxNumber => c"ledger_tx_number",
             Self::LedgerNumber => c"ledger_number_seq",
         }
@@ -117,6 +121,18 @@ pub fn columns(ledger: i32) -> Vec<Column> {
     });
     columns.sort_by_key(|column: &Column| column.number);
     columns
+}
+
+/// What stands for an erased value: of this ledger, transaction, row and column.
+pub fn commitment(ledger: i32, tx: i64, row: i32, number: u16) -> Option<[u8; 32]> {
+    let integer = |column, value: i32| Key { column, function: pg_sys::F_INT4EQ, value: pg_sys::Datum::from(value) };
+    let tx = Key { column: 2, function: pg_sys::F_INT8EQ, value: pg_sys::Datum::from(tx) };
+    let keys = [integer(1, ledger), tx, integer(3, row), integer(4, i32::from(number))];
+    let mut found = None;
+    scan(Table::Redaction, Some(Table::RedactionKey), &keys, &mut |fields| {
+        found = fields.bytes(5).and_then(|bytes| bytes.try_into().ok());
+    });
+    found
 }
 
 /// The newest entry of a ledger, as it is committed now.

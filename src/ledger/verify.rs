@@ -76,11 +76,6 @@ fn row(ledger: Ledger, fault: Fault) -> FaultRow {
     )
 }
 
-/// A partition stands for the whole.
-fn root_of(relation: pg_sys::Oid) -> pg_sys::Oid {
-    raw::partition_ancestors(relation).last().copied().unwrap_or(relation)
-}
-
 fn verify(ledger: Ledger, faults: &mut Faults) {
     table::check(ledger, faults);
     // SAFETY: one snapshot for entries and rows, so that a transaction is seen whole or not at all; it is registered

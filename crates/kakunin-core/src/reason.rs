@@ -307,4 +307,20 @@ reasons! {
         "column cannot be in a ledger", "Column {column} of {table} {what}.", "Store it as text, bytea or jsonb.";
     LedgerAttached { table: String } => NotReady, "ledger_attached",
         "table is a ledger already", "{table} was attached before.", "";
+    LedgerRowUnknown { table: String, tx: i64, row: i32 } => ArgumentOutOfRange, "ledger_row_unknown",
+        "row is not in the ledger", "{table} has no row {row} of transaction {tx}.", "Pass the row's ledger_tx and ledger_row.";
+    LedgerNotRedactable { table: String, column: String } => Unsupported, "ledger_not_redactable",
+        "column cannot be redacted", "Column {column} of {table} was not made redactable, so its value is part of the row's hash.", "Name columns that may have to be erased with attach_ledger(..., redactable => '{...}').";
+    LedgerErasureIncomplete { table: String } => ActRefused, "ledger_erasure_incomplete",
+        "value was not erased", "A trigger of {table} changed what the row would be.", "Triggers that fire before an update must leave ledger rows alone.";
+    LedgerPruneShared { partition: String, entries: i64 } => ActRefused, "ledger_prune_shared",
+        "partition shares transactions with rows that stay", "{entries} transactions added rows to {partition} and to other partitions, or some of their rows are gone.", "Rows of one transaction can be proven only together: prune all partitions that they are in at once, or keep them.";
+    LedgerPruneUncovered { partition: String } => NotReady, "ledger_prune_uncovered",
+        "partition has rows that no checkpoint covers", "Not every entry with rows in {partition} is in the log of a checkpoint.", "Call kakunin.checkpoint() and keep the note outside of the server.";
+    LedgerPruneScattered { partition: String, stretches: usize, max: usize } => LimitExceeded, "ledger_prune_scattered",
+        "rows of the partition are scattered over the chain", "Entries with rows in {partition} lie in {stretches} stretches; one prune names up to {max}.", "Partition by time, so that the rows of a partition are next to each other in the chain.";
+    LedgerNotPartition { table: String } => Unsupported, "ledger_not_partition",
+        "only a partition of a ledger can be pruned", "{table} is not a partition of a partitioned table that is a ledger.", "Partition the ledger's table by time before attaching it.";
+    ReasonMissing => ArgumentOutOfRange, "reason_missing",
+        "a reason must be given", "The entry in the chain says why, and who reads it later was not there.", "Pass a text, such as the ticket or the law.";
 }

@@ -23,7 +23,7 @@ pub fn lock(relation: pg_sys::Oid) -> Result<Table, Reason> {
     let name = fault::table_name(relation);
     // Before the lock: it can be taken only of a table or a view.
     refuse(&name, first(KIND, relation))?;
-    super::run(&format!("lock table {name} in access exclusive mode"));
+    super::super::run(&format!("lock table {name} in access exclusive mode"));
     if store::ledger_by_relation(relation).is_some() {
         return Err(Reason::LedgerAttached { table: name });
     }
