@@ -19,6 +19,10 @@ pub mod verify;
 
 use pgrx::prelude::*;
 
+pub use raw::partition_ancestors;
+
+pub use fault::table_name;
+
 pub use commit::{at_abort, at_commit, before_commit, before_prepare, install};
 
 /// A savepoint at this depth was rolled back to. Must not fail.
@@ -29,6 +33,11 @@ pub fn savepoint_rolled_back(depth: i32) {
 /// A savepoint at this depth was released. Must not fail.
 pub fn savepoint_released(depth: i32) {
     pending::try_with(|pending| pending.release(depth));
+}
+
+/// Columns were added to a ledger's table: how its rows become bytes is worked out anew. May raise.
+pub fn columns_changed(relation: pg_sys::Oid) {
+    plan::forget(relation);
 }
 
 /// What was known of a relation is no longer so; zero stands for all. Must not fail.

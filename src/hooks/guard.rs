@@ -19,7 +19,7 @@ mod types;
 mod write;
 
 pub use family::announce;
-pub use frame::{allowed, allowed_write, at_abort, at_subtransaction_abort};
+pub use frame::{allowed, at_abort, at_subtransaction_abort};
 
 use pgrx::prelude::*;
 use std::ffi::{c_char, c_int, c_void};
@@ -53,16 +53,9 @@ unsafe extern "C-unwind" fn on_utility(
     unsafe {
         let depth = before_utility((*planned).utilityStmt);
         match PREVIOUS_UTILITY {
-            Some(previous) => previous(
-                planned,
-                source,
-                read_only_tree,
-                context,
-                parameters,
-                environment,
-                destination,
-                completion,
-            ),
+            Some(previous) => {
+                previous(planned, source, read_only_tree, context, parameters, environment, destination, completion)
+            }
             None => raw::standard_ProcessUtility(
                 planned,
                 source,

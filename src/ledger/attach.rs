@@ -9,6 +9,7 @@ use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
 use super::{fault, pending, plan};
 use crate::error::{self, Result};
+use crate::hooks::guard;
 use crate::{backend, shmem};
 use kakunin_core::Reason;
 use kakunin_core::ledger::{Detail, Kind, LedgerId, entry::Column};
@@ -59,7 +60,7 @@ fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<S
     let rows = existing::take(ledger, &columns, &table)?;
     steps.push(("rows".into(), format!("{rows} rows are in the first entry")));
 
-    add_triggers(&table, &ledger.id, &mut steps);
+    guard::allowed(|| add_triggers(&table, &ledger.id, &mut steps));
     plan::forget_all();
     Ok(steps)
 }
@@ -146,6 +147,7 @@ fn register(ledger: Ledger, columns: &[Column]) {
             });
         }
         pg_sys::CommandCounterIncrement();
+        guard::announce();
     }
 }
 

@@ -1,7 +1,8 @@
 //! Columns that are added to a ledger: rows that there are must have NULL in them, and so keep their hashes.
 
-use super::{family, look, refusal};
-use family::Standing;
+use super::family::Standing;
+use super::{family, look};
+use crate::{error, ledger};
 use kakunin_core::Reason;
 use pgrx::prelude::*;
 use std::cell::RefCell;
@@ -23,9 +24,9 @@ pub fn check_added() {
     let mut roots = Vec::new();
     for added in &columns {
         if is_filled(added) {
-            refusal::raise(Reason::LedgerColumnFilled {
+            error::raise(Reason::LedgerColumnFilled {
                 column: look::column_name(added.relation, added.column).to_string_lossy().into_owned(),
-                table: look::name_of(added.relation),
+                table: ledger::table_name(added.relation),
             });
         }
         if let Standing::Ledger(root) = family::standing(added.relation)
@@ -34,7 +35,7 @@ pub fn check_added() {
             roots.push(root);
         }
     }
-    roots.into_iter().for_each(super::columns_changed);
+    roots.into_iter().for_each(ledger::columns_changed);
 }
 
 /// What was added within a (sub)transaction of this level or deeper is not there any more.

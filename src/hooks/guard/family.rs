@@ -2,6 +2,7 @@
 //! a ledger pays a comparison of two numbers.
 
 use super::look;
+use crate::ledger;
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -58,7 +59,7 @@ pub fn standing(relation: pg_sys::Oid) -> Standing {
         return known;
     }
     let generation = GENERATION.load(Ordering::Relaxed);
-    let root = look::ancestors(relation).into_iter().find(|ancestor| is_root(*ancestor));
+    let root = ledger::partition_ancestors(relation).into_iter().find(|ancestor| is_root(*ancestor));
     let standing = root.map_or(Standing::Stranger, Standing::Ledger);
     // What changed meanwhile was not seen.
     if GENERATION.load(Ordering::Relaxed) == generation {

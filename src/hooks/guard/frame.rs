@@ -10,12 +10,9 @@ use std::cell::{Cell, RefCell};
 /// Lets the utility statements through that `act` issues directly, by SPI. Not those that they bring about in turn, such
 /// as a user's function in a check constraint, or an event trigger; and no UPDATE or DELETE.
 pub fn allowed<T>(act: impl FnOnce() -> T) -> T {
-    with_allowance(false, act)
-}
-
-/// Lets one UPDATE or DELETE through that `act` issues directly, by SPI: the first. Not what triggers do then.
-pub fn allowed_write<T>(act: impl FnOnce() -> T) -> T {
-    with_allowance(true, act)
+    let allowance = Allowance { depth: depth(), level: transaction_level() };
+    let _restored = Restore(ALLOWANCE.replace(Some(allowance)));
+    act()
 }
 
 /// A transaction ended without success: nothing that ran in it runs on, but a procedure that rolled back, whose frame
@@ -73,18 +70,13 @@ pub fn object_is_allowed() -> bool {
     depth().checked_sub(1).is_some_and(is_allowed_at)
 }
 
-/// May an UPDATE or DELETE be executed now? Asking uses the permission up.
+/// May an UPDATE or DELETE be executed now?
 pub fn write_is_allowed() -> bool {
-    let depth = depth();
-    if ALLOWANCE.get().is_some_and(|allowance| allowance.writes && allowance.depth == depth) {
-        ALLOWANCE.set(None);
-        return true;
-    }
-    is_own_script_at(depth)
+    is_own_script_at(depth())
 }
 
 fn is_allowed_at(depth: usize) -> bool {
-    ALLOWANCE.get().is_some_and(|allowance| !allowance.writes && allowance.depth == depth) || is_own_script_at(depth)
+    ALLOWANCE.get().is_some_and(|allowance| allowance.depth == depth) || is_own_script_at(depth)
 }
 
 /// Is what happens at this depth a statement of an install or upgrade script of this extension?
@@ -94,12 +86,6 @@ fn is_own_script_at(depth: usize) -> bool {
     });
     // SAFETY: reads two variables of this backend.
     inside && unsafe { pg_sys::creating_extension && pg_sys::CurrentExtensionObject == super::look::extension() }
-}
-
-fn with_allowance<T>(writes: bool, act: impl FnOnce() -> T) -> T {
-    let allowance = Allowance { depth: depth(), level: transaction_level(), writes };
-    let _restored = Restore(ALLOWANCE.replace(Some(allowance)));
-    act()
 }
 
 fn depth() -> usize {
@@ -121,7 +107,6 @@ struct Frame {
 struct Allowance {
     depth: usize,
     level: i32,
-    writes: bool,
 }
 
 /// Puts the allowance back that was there before. Dropped on unwinding too.

@@ -1,5 +1,6 @@
 //! What kind of statement it is, as far as ledgers care. Decided by the statement alone; nothing is looked up.
 
+use pg_sys::AlterTableType as part;
 use pgrx::PgList;
 use pgrx::prelude::*;
 use std::ffi::CStr;
@@ -69,7 +70,7 @@ pub unsafe fn of(statement: *mut pg_sys::Node) -> Kind {
         match (*statement).type_ {
             pg_sys::NodeTag::T_AlterTableStmt => {
                 let parts = parts(statement.cast());
-                Kind::AlterTable(parts.into_iter().map(|part| reach(part)).max().unwrap_or(Reach::Storage))
+                Kind::AlterTable(parts.into_iter().map(|command| reach(command)).max().unwrap_or(Reach::Storage))
             }
             pg_sys::NodeTag::T_AlterOwnerStmt | pg_sys::NodeTag::T_ReassignOwnedStmt => Kind::Owner,
             pg_sys::NodeTag::T_AlterTableMoveAllStmt => Kind::Move,
@@ -102,26 +103,52 @@ pub unsafe fn parts(statement: *mut pg_sys::AlterTableStmt) -> Vec<*mut pg_sys::
 }
 
 /// How far one part of an ALTER TABLE goes. What is not named here goes farthest.
-pub unsafe fn reach(part: *mut pg_sys::AlterTableCmd) -> Reach {
-    use pg_sys::AlterTableType::*;
+pub unsafe fn reach(command: *mut pg_sys::AlterTableCmd) -> Reach {
     // SAFETY: a part of an ALTER TABLE; its name is NULL or NUL-terminated.
     unsafe {
-        match (*part).subtype {
-            AT_SetStatistics | AT_SetOptions | AT_ResetOptions | AT_SetStorage | AT_SetCompression
-            | AT_ValidateConstraint | AT_ChangeOwner | AT_ClusterOn | AT_DropCluster | AT_SetLogged
-            | AT_SetTableSpace | AT_SetRelOptions | AT_ResetRelOptions | AT_ReplaceRelOptions | AT_ReplicaIdentity => {
-                Reach::Storage
-            }
+        match (*command).subtype {
+            part::AT_SetStatistics
+            | part::AT_SetOptions
+            | part::AT_ResetOptions
+            | part::AT_SetStorage
+            | part::AT_SetCompression
+            | part::AT_ValidateConstraint
+            | part::AT_ChangeOwner
+            | part::AT_ClusterOn
+            | part::AT_DropCluster
+            | part::AT_SetLogged
+            | part::AT_SetTableSpace
+            | part::AT_SetRelOptions
+            | part::AT_ResetRelOptions
+            | part::AT_ReplaceRelOptions
+            | part::AT_ReplicaIdentity => Reach::Storage,
             // Each of them is looked at again where the catalogue has it: columns, constraints, triggers, partitions.
-            AT_AddColumn | AT_AddConstraint | AT_AddIndexConstraint | AT_AlterConstraint | AT_DropConstraint
-            | AT_SetNotNull | AT_EnableTrig | AT_EnableAlwaysTrig | AT_EnableReplicaTrig | AT_DisableTrig
-            | AT_EnableTrigAll | AT_DisableTrigAll | AT_EnableTrigUser | AT_DisableTrigUser | AT_AttachPartition => {
-                Reach::Later
-            }
+            part::AT_AddColumn
+            | part::AT_AddConstraint
+            | part::AT_AddIndexConstraint
+            | part::AT_AlterConstraint
+            | part::AT_DropConstraint
+            | part::AT_SetNotNull
+            | part::AT_EnableTrig
+            | part::AT_EnableAlwaysTrig
+            | part::AT_EnableReplicaTrig
+            | part::AT_DisableTrig
+            | part::AT_EnableTrigAll
+            | part::AT_DisableTrigAll
+            | part::AT_EnableTrigUser
+            | part::AT_DisableTrigUser
+            | part::AT_AttachPartition => Reach::Later,
             // Row-level security hides rows from some, which is what it is for, and changes none.
-            AT_EnableRowSecurity | AT_DisableRowSecurity | AT_ForceRowSecurity | AT_NoForceRowSecurity => Reach::Later,
-            AT_ColumnDefault | AT_DropNotNull | AT_AddIdentity | AT_SetIdentity | AT_DropIdentity => {
-                if !(*part).name.is_null() && is_column_of_ours(CStr::from_ptr((*part).name)) {
+            part::AT_EnableRowSecurity
+            | part::AT_DisableRowSecurity
+            | part::AT_ForceRowSecurity
+            | part::AT_NoForceRowSecurity => Reach::Later,
+            part::AT_ColumnDefault
+            | part::AT_DropNotNull
+            | part::AT_AddIdentity
+            | part::AT_SetIdentity
+            | part::AT_DropIdentity => {
+                if !(*command).name.is_null() && is_column_of_ours(CStr::from_ptr((*command).name)) {
                     Reach::Past
                 } else {
                     Reach::Later

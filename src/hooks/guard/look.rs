@@ -70,20 +70,16 @@ impl Row {
 }
 
 /// The row of a catalogue with this oid, as the running command left it.
-pub fn row(catalogue: pg_sys::Oid, index: u32, oid: pg_sys::Oid) -> Option<Row> {
+pub fn row(catalogue: Catalogue, oid: pg_sys::Oid) -> Option<Row> {
     let mut found = None;
-    let key = Some((index, c"oid", oid));
-    // SAFETY: a static snapshot, which sees what this transaction has done so far.
-    scan(catalogue, key, unsafe { &raw mut pg_sys::SnapshotSelfData }, |row| found = Some(row));
+    scan(catalogue.table, Some((catalogue.index, c"oid", oid)), now(), |row| found = Some(row));
     found
 }
 
 /// Does `child` inherit from `parent`, as the running command left it?
 pub fn inherits(child: pg_sys::Oid, parent: pg_sys::Oid) -> bool {
     let mut found = false;
-    let key = Some((INHERITS_RELID_INDEX, c"inhrelid", child));
-    // SAFETY: as in `row`.
-    scan(pg_sys::InheritsRelationId, key, unsafe { &raw mut pg_sys::SnapshotSelfData }, |row| {
+    scan(INHERITANCE.table, Some((INHERITANCE.index, c"inhrelid", child)), now(), |row| {
         found |= row.oid(c"inhparent") == Some(parent);
     });
     found
@@ -121,40 +117,19 @@ pub fn relation(name: &CStr, schema: pg_sys::Oid) -> pg_sys::Oid {
     unsafe { pg_sys::get_relname_relid(name.as_ptr(), schema) }
 }
 
-/// The tables that it is a partition of, from near to far.
-pub fn ancestors(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    // SAFETY: PostgreSQL allocates the list, which holds oids.
-    unsafe {
-        if !pg_sys::get_rel_relispartition(relation) {
-            return Vec::new();
-        }
-        list_of_oids(raw::get_partition_ancestors(relation))
-    }
-}
-
 /// A table and its partitions, or the tables that inherit from it.
 pub fn descendants(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    // SAFETY: as in `ancestors`; no lock is taken.
-    unsafe { list_of_oids(raw::find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut())) }
+    // SAFETY: no lock is taken, and the list holds oids; an error raised inside is carried over by the guard.
+    unsafe {
+        let find = || raw::find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut());
+        pgrx::PgList::<pg_sys::Oid>::from_pg(pg_sys::ffi::pg_guard_ffi_boundary(find)).iter_oid().collect()
+    }
 }
 
 /// The table of an index.
 pub fn table_of_index(index: pg_sys::Oid) -> pg_sys::Oid {
     // SAFETY: with missing_ok set, an unknown index gives 0.
     unsafe { pg_sys::IndexGetRelation(index, true) }
-}
-
-/// Schema and name, quoted where needed.
-pub fn name_of(relation: pg_sys::Oid) -> String {
-    // SAFETY: PostgreSQL allocates the texts; an unknown relation gives NULL.
-    unsafe {
-        let name = pg_sys::get_rel_name(relation);
-        if name.is_null() {
-            return relation.to_u32().to_string();
-        }
-        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
-        CStr::from_ptr(pg_sys::quote_qualified_identifier(schema, name)).to_string_lossy().into_owned()
-    }
 }
 
 /// Schema of a relation.
@@ -236,19 +211,18 @@ pub fn has_rows(table: pg_sys::Oid) -> bool {
     // SAFETY: as in `scan`.
     unsafe {
         let heap = pg_sys::table_open(table, pg_sys::AccessShareLock as i32);
-        let scan = pg_sys::systable_beginscan(
-            heap,
-            pg_sys::InvalidOid,
-            false,
-            std::ptr::null_mut(),
-            0,
-            std::ptr::null_mut(),
-        );
+        let scan =
+            pg_sys::systable_beginscan(heap, pg_sys::InvalidOid, false, std::ptr::null_mut(), 0, std::ptr::null_mut());
         let found = !pg_sys::systable_getnext(scan).is_null();
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
         found
     }
+}
+
+/// A snapshot that sees what this transaction has done so far.
+fn now() -> pg_sys::Snapshot {
+    &raw mut pg_sys::SnapshotSelfData
 }
 
 fn scan(
@@ -278,14 +252,8 @@ fn scan(
         };
         let description = (*heap).rd_att;
         let width = usize::try_from((*description).natts).unwrap_or(0);
-        let scan = pg_sys::systable_beginscan(
-            heap,
-            index,
-            key.is_some(),
-            snapshot,
-            i32::from(key.is_some()),
-            &mut scan_key,
-        );
+        let scan =
+            pg_sys::systable_beginscan(heap, index, key.is_some(), snapshot, i32::from(key.is_some()), &mut scan_key);
         loop {
             let tuple = pg_sys::systable_getnext(scan);
             if tuple.is_null() {
@@ -303,34 +271,32 @@ fn scan(
     }
 }
 
-unsafe fn list_of_oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
-    // SAFETY: the caller passes a list of oids.
-    unsafe { pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect() }
-}
-
-/// Functions that pgrx does not bind.
+/// A function that pgrx does not bind.
 mod raw {
     use super::*;
 
-    #[pg_guard]
     unsafe extern "C-unwind" {
-        pub fn get_partition_ancestors(relation: pg_sys::Oid) -> *mut pg_sys::List;
-        pub fn find_all_inheritors(
-            parent: pg_sys::Oid,
-            lock: i32,
-            counts: *mut *mut pg_sys::List,
-        ) -> *mut pg_sys::List;
+        pub fn find_all_inheritors(parent: pg_sys::Oid, lock: i32, counts: *mut *mut pg_sys::List)
+        -> *mut pg_sys::List;
     }
 }
 
-// Indexes of catalogues: PostgreSQL assigns these numbers once, in its headers.
-/// pg_trigger_oid_index
-pub const TRIGGER_INDEX: u32 = 2702;
-/// pg_rewrite_oid_index
-pub const REWRITE_INDEX: u32 = 2692;
-/// pg_constraint_oid_index
-pub const CONSTRAINT_INDEX: u32 = 2667;
-/// pg_attrdef_oid_index
-pub const DEFAULT_INDEX: u32 = 2657;
-/// pg_inherits_relid_seqno_index
-const INHERITS_RELID_INDEX: u32 = 2680;
+/// A catalogue whose rows have oids, and its index on them. PostgreSQL assigns these numbers once, in its headers.
+#[derive(Clone, Copy)]
+pub struct Catalogue {
+    pub table: pg_sys::Oid,
+    index: u32,
+}
+
+impl Catalogue {
+    const fn new(table: u32, index: u32) -> Self {
+        Self { table: pg_sys::Oid::from_u32(table), index }
+    }
+}
+
+pub const TRIGGERS: Catalogue = Catalogue::new(2620, 2702);
+pub const RULES: Catalogue = Catalogue::new(2618, 2692);
+pub const CONSTRAINTS: Catalogue = Catalogue::new(2606, 2667);
+pub const DEFAULTS: Catalogue = Catalogue::new(2604, 2657);
+/// pg_inherits, and its index on child and number.
+pub const INHERITANCE: Catalogue = Catalogue::new(2611, 2680);

@@ -3,6 +3,8 @@
 use super::family::{self, Standing};
 use super::kind::{Kind, Reach, is_column_of_ours};
 use super::{column, frame, look, refusal, trigger, types};
+use crate::error;
+use crate::ledger::table_name;
 use kakunin_core::Reason;
 use pgrx::prelude::*;
 use std::ffi::{CStr, c_int, c_void};
@@ -19,10 +21,10 @@ pub unsafe fn check(access: Access, class: pg_sys::Oid, object: pg_sys::Oid, sub
         pg_sys::RelationRelationId if sub == 0 => relation(access, object),
         pg_sys::RelationRelationId => attribute(access, object, sub),
         pg_sys::TriggerRelationId => trigger::check(access, object),
-        pg_sys::ConstraintRelationId => constraint(access, object),
-        pg_sys::AttrDefaultRelationId => default(object),
-        pg_sys::RewriteRelationId if access == OAT_POST_CREATE => rule(object),
-        pg_sys::InheritsRelationId if access == OAT_POST_ALTER && !argument.is_null() => {
+        _ if class == look::CONSTRAINTS.table => constraint(access, object),
+        _ if class == look::DEFAULTS.table => default(object),
+        _ if class == look::RULES.table && access == OAT_POST_CREATE => rule(object),
+        _ if class == look::INHERITANCE.table && access == OAT_POST_ALTER && !argument.is_null() => {
             // SAFETY: this is what the argument is at this access.
             let parent = unsafe { (*argument.cast::<pg_sys::ObjectAccessPostAlter>()).auxiliary_id };
             inheritance(object, parent);
@@ -90,7 +92,7 @@ fn attribute(access: Access, object: pg_sys::Oid, column: c_int) {
         (_, Standing::Stranger) => {
             if types::is_row_type_used(object) {
                 let act = "ADD, ALTER, RENAME or DROP ATTRIBUTE";
-                refusal::raise(Reason::LedgerType { act, name: look::name_of(object) });
+                error::raise(Reason::LedgerType { act, name: table_name(object) });
             }
         }
         (OAT_DROP, standing) => refusal::definition("DROP COLUMN", object, standing),
@@ -99,7 +101,7 @@ fn attribute(access: Access, object: pg_sys::Oid, column: c_int) {
 }
 
 fn constraint(access: Access, object: pg_sys::Oid) {
-    let Some(row) = look::row(pg_sys::ConstraintRelationId, look::CONSTRAINT_INDEX, object) else { return };
+    let Some(row) = look::row(look::CONSTRAINTS, object) else { return };
     let Some(relation) = row.oid(c"conrelid").filter(|relation| *relation != pg_sys::InvalidOid) else { return };
     match (access, family::standing(relation), row.char(c"contype")) {
         (_, Standing::Stranger, _) => {}
@@ -109,7 +111,7 @@ fn constraint(access: Access, object: pg_sys::Oid) {
         (OAT_POST_CREATE, Standing::Ledger(_), Some(b'f')) => {
             let writes = |column: &CStr| matches!(row.char(column), Some(b'c' | b'n' | b'd'));
             if writes(c"confdeltype") || writes(c"confupdtype") {
-                refusal::raise(Reason::LedgerCascade { table: look::name_of(relation) });
+                error::raise(Reason::LedgerCascade { table: table_name(relation) });
             }
         }
         (_, Standing::Ledger(_), _) => {}
@@ -119,7 +121,7 @@ fn constraint(access: Access, object: pg_sys::Oid) {
 
 /// A default was set, or is about to go.
 fn default(object: pg_sys::Oid) {
-    let Some(row) = look::row(pg_sys::AttrDefaultRelationId, look::DEFAULT_INDEX, object) else { return };
+    let Some(row) = look::row(look::DEFAULTS, object) else { return };
     let (Some(relation), Some(column)) = (row.oid(c"adrelid"), row.int2(c"adnum")) else { return };
     match family::standing(relation) {
         Standing::Stranger => {}
@@ -130,7 +132,7 @@ fn default(object: pg_sys::Oid) {
 
 /// A rule could swallow every INSERT, and say that it succeeded.
 fn rule(object: pg_sys::Oid) {
-    let Some(row) = look::row(pg_sys::RewriteRelationId, look::REWRITE_INDEX, object) else { return };
+    let Some(row) = look::row(look::RULES, object) else { return };
     let Some(relation) = row.oid(c"ev_class") else { return };
     match family::standing(relation) {
         Standing::Stranger => {}
@@ -168,7 +170,7 @@ fn partition(child: pg_sys::Oid) {
             Some((b'r', ..)) => "is not a permanent table",
             _ => "is not a table of this database",
         };
-        refusal::raise(Reason::LedgerPartition { partition: look::name_of(member), what });
+        error::raise(Reason::LedgerPartition { partition: table_name(member), what });
     }
 }
 
@@ -220,7 +222,7 @@ fn altered_type(object: pg_sys::Oid) {
         _ => false,
     };
     if !harmless && types::is_used(object) {
-        refusal::raise(Reason::LedgerType { act: "ALTER TYPE", name: look::type_name(object) });
+        error::raise(Reason::LedgerType { act: "ALTER TYPE", name: look::type_name(object) });
     }
 }
 

@@ -4,6 +4,7 @@
 use super::family::{self, Standing};
 use super::kind::{self, Kind, Reach};
 use super::{look, refusal};
+use pg_sys::AlterTableType as part;
 use pgrx::PgList;
 use pgrx::prelude::*;
 use std::ffi::CStr;
@@ -39,9 +40,9 @@ unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt) {
             Standing::Ledger(_) => Reach::Later,
             Standing::Own | Standing::Catalogue => Reach::Storage,
         };
-        for part in kind::parts(statement) {
-            if kind::reach(part) > limit {
-                refusal::definition(name_of((*part).subtype), relation, standing);
+        for command in kind::parts(statement) {
+            if kind::reach(command) > limit {
+                refusal::definition(name_of((*command).subtype), relation, standing);
             }
         }
     }
@@ -105,31 +106,34 @@ unsafe fn is_kakunin(name: *const std::ffi::c_char) -> bool {
 }
 
 /// What the part of an ALTER TABLE is called.
-fn name_of(part: pg_sys::AlterTableType::Type) -> &'static str {
-    use pg_sys::AlterTableType::*;
-    match part {
-        AT_ColumnDefault => "ALTER COLUMN … DEFAULT",
-        AT_DropNotNull => "DROP NOT NULL",
-        AT_SetNotNull => "SET NOT NULL",
-        AT_DropExpression => "DROP EXPRESSION",
-        AT_DropColumn => "DROP COLUMN",
-        AT_AddColumn => "ADD COLUMN",
-        AT_AlterColumnType => "ALTER COLUMN … TYPE",
-        AT_AddConstraint => "ADD CONSTRAINT",
-        AT_DropConstraint => "DROP CONSTRAINT",
-        AT_SetUnLogged => "SET UNLOGGED",
-        AT_SetAccessMethod => "SET ACCESS METHOD",
-        AT_AddInherit => "INHERIT",
-        AT_DropInherit => "NO INHERIT",
-        AT_AttachPartition => "ATTACH PARTITION",
-        AT_DetachPartition | AT_DetachPartitionFinalize => "DETACH PARTITION",
-        AT_EnableRule | AT_EnableAlwaysRule | AT_EnableReplicaRule | AT_DisableRule => "ENABLE or DISABLE RULE",
-        AT_AddOf | AT_DropOf => "OF",
-        AT_EnableTrig | AT_EnableAlwaysTrig | AT_EnableReplicaTrig | AT_EnableTrigAll | AT_EnableTrigUser => {
-            "ENABLE TRIGGER"
+fn name_of(command: part::Type) -> &'static str {
+    match command {
+        part::AT_ColumnDefault => "ALTER COLUMN … DEFAULT",
+        part::AT_DropNotNull => "DROP NOT NULL",
+        part::AT_SetNotNull => "SET NOT NULL",
+        part::AT_DropExpression => "DROP EXPRESSION",
+        part::AT_DropColumn => "DROP COLUMN",
+        part::AT_AddColumn => "ADD COLUMN",
+        part::AT_AlterColumnType => "ALTER COLUMN … TYPE",
+        part::AT_AddConstraint => "ADD CONSTRAINT",
+        part::AT_DropConstraint => "DROP CONSTRAINT",
+        part::AT_SetUnLogged => "SET UNLOGGED",
+        part::AT_SetAccessMethod => "SET ACCESS METHOD",
+        part::AT_AddInherit => "INHERIT",
+        part::AT_DropInherit => "NO INHERIT",
+        part::AT_AttachPartition => "ATTACH PARTITION",
+        part::AT_DetachPartition | part::AT_DetachPartitionFinalize => "DETACH PARTITION",
+        part::AT_EnableRule | part::AT_EnableAlwaysRule | part::AT_EnableReplicaRule | part::AT_DisableRule => {
+            "ENABLE or DISABLE RULE"
         }
-        AT_DisableTrig | AT_DisableTrigAll | AT_DisableTrigUser => "DISABLE TRIGGER",
-        AT_AddIdentity | AT_SetIdentity | AT_DropIdentity => "ALTER COLUMN … IDENTITY",
+        part::AT_AddOf | part::AT_DropOf => "OF",
+        part::AT_EnableTrig
+        | part::AT_EnableAlwaysTrig
+        | part::AT_EnableReplicaTrig
+        | part::AT_EnableTrigAll
+        | part::AT_EnableTrigUser => "ENABLE TRIGGER",
+        part::AT_DisableTrig | part::AT_DisableTrigAll | part::AT_DisableTrigUser => "DISABLE TRIGGER",
+        part::AT_AddIdentity | part::AT_SetIdentity | part::AT_DropIdentity => "ALTER COLUMN … IDENTITY",
         _ => "ALTER TABLE",
     }
 }

@@ -3,22 +3,23 @@
 use super::family::{self, Standing};
 use super::kind::Kind;
 use super::look::{self, Row};
-use super::refusal;
-use super::frame;
+use super::{frame, refusal};
+use crate::error;
+use crate::ledger::table_name;
 use kakunin_core::Reason;
 use pgrx::prelude::*;
 use std::ffi::CStr;
 
 /// A trigger was made, altered, or is about to be dropped.
 pub fn check(access: pg_sys::ObjectAccessType::Type, trigger: pg_sys::Oid) {
-    let Some(row) = look::row(pg_sys::TriggerRelationId, look::TRIGGER_INDEX, trigger) else { return };
+    let Some(row) = look::row(look::TRIGGERS, trigger) else { return };
     let Some(relation) = row.oid(c"tgrelid") else { return };
     match family::standing(relation) {
         Standing::Stranger => {}
         Standing::Ledger(root) => {
             if is_ours(&row) && !may_be(access, &row, root) {
                 let trigger = row.name(c"tgname").unwrap_or_default().to_string_lossy().into_owned();
-                refusal::raise(Reason::LedgerTrigger { trigger, table: look::name_of(relation) });
+                error::raise(Reason::LedgerTrigger { trigger, table: table_name(relation) });
             }
         }
         standing => {

@@ -29,11 +29,7 @@ unsafe extern "C-unwind" fn on_check(tables: *mut pg_sys::List, raises: bool) ->
 
 // Not guarded, as above.
 #[cfg(not(feature = "pg15"))]
-unsafe extern "C-unwind" fn on_check(
-    tables: *mut pg_sys::List,
-    permissions: *mut pg_sys::List,
-    raises: bool,
-) -> bool {
+unsafe extern "C-unwind" fn on_check(tables: *mut pg_sys::List, permissions: *mut pg_sys::List, raises: bool) -> bool {
     // SAFETY: PostgreSQL passes the tables of a plan and what is asked of them; they are handed on as they came.
     unsafe {
         let granted = match PREVIOUS {
