@@ -129,7 +129,7 @@ const STATE: &[&str] = &[
     "select md5(string_agg(t::text, '|' order by t::text)) from kakunin.ledger_entry t",
     "select tgrelid::regclass, tgname, tgenabled, tgtype from pg_trigger where not tgisinternal order by 1, 2",
     "select oid::regclass, relkind, relpersistence, relhasrules, relispartition from pg_class
-        where relnamespace::regnamespace::text in ('app', 'kakunin') order by 1",
+        where relnamespace::regnamespace::text in ('app', 'kakunin') order by oid::regclass::text",
     "select attrelid::regclass, attname, atttypid::regtype, attnotnull, atthasdef, attisdropped from pg_attribute
         where attrelid in ('app.note'::regclass, 'app.event'::regclass) and attnum > 0 order by 1, 2",
     "select oid::regprocedure, md5(prosrc) from pg_proc where pronamespace = 'kakunin'::regnamespace order by 1",
