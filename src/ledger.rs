@@ -29,6 +29,9 @@ use pgrx::prelude::*;
 
 pub use columns::changed as columns_changed;
 pub use commit::{at_abort, at_commit, before_commit, before_prepare, install};
+pub use fault::table_name;
+pub use raw::partition_ancestors;
+pub use refuse::is_update_allowed;
 
 /// A savepoint at this depth was rolled back to. Must not fail.
 pub fn savepoint_rolled_back(depth: i32) {

@@ -1,6 +1,6 @@
 //! The ends of transactions, and the role lock that lasts until one.
 
-use super::failure;
+use super::{failure, guard};
 use crate::{ledger, registry, session};
 use pgrx::prelude::*;
 use std::cell::Cell;
@@ -59,6 +59,7 @@ unsafe extern "C-unwind" fn on_end(event: pg_sys::XactEvent::Type, _argument: *m
         }
         pg_sys::XactEvent::XACT_EVENT_ABORT => {
             ROLE_LOCKED.set(false);
+            guard::at_abort();
             ledger::at_abort();
             registry::at_abort();
             session::at_abort(failure::take());
@@ -82,6 +83,7 @@ unsafe extern "C-unwind" fn on_subtransaction(
         }
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => ledger::savepoint_released(depth()),
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            guard::at_subtransaction_abort();
             ledger::savepoint_rolled_back(depth());
             let (_, context) = security_context();
             ROLE_LOCKED.set(ROLE_LOCKED.get() && context & LOCAL_USERID_CHANGE != 0);

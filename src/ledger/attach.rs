@@ -9,6 +9,7 @@ use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
 use super::{columns, fault, pending, plan, run};
 use crate::error::{self, Result};
+use crate::hooks::guard;
 use crate::{backend, shmem};
 use kakunin_core::Reason;
 use kakunin_core::ledger::{Detail, Kind, LedgerId, entry::Column};
@@ -53,7 +54,7 @@ fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<S
     let rows = existing::take(ledger, &columns, &table)?;
     steps.push(("rows".into(), format!("{rows} rows are in the first entry")));
 
-    add_triggers(&table, &ledger.id, &mut steps);
+    guard::allowed(|| add_triggers(&table, &ledger.id, &mut steps));
     plan::forget_all();
     Ok(steps)
 }
@@ -150,6 +151,7 @@ pub fn register_columns(ledger: Ledger, columns: &[Column]) {
     }
     // SAFETY: makes what was written visible to what follows.
     unsafe { pg_sys::CommandCounterIncrement() };
+    guard::announce();
 }
 
 /// The number of a new ledger.

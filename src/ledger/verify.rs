@@ -5,9 +5,8 @@ mod sort;
 mod table;
 
 use super::store::{self, Ledger};
-use super::{fault, members, raw};
+use super::{fault, members};
 use crate::error::{self, Result};
-use kakunin_core::Reason;
 use kakunin_core::ledger::chain::ChainVerifier;
 use kakunin_core::ledger::{Detail, Fault, FaultKind, Faults, Kind};
 use pgrx::prelude::*;
@@ -41,10 +40,7 @@ fn verify_ledger(
 > {
     let ledgers = match relation {
         None => store::ledgers(),
-        Some(relation) => vec![
-            store::ledger_by_relation(root_of(relation))
-                .ok_or_else(|| error::report(Reason::LedgerUnknown { table: fault::table_name(relation) }))?,
-        ],
+        Some(relation) => vec![super::ledger_of(relation).map_err(error::report)?],
     };
     let mut found = Vec::new();
     for ledger in ledgers {

@@ -323,4 +323,22 @@ reasons! {
         "only a partition of a ledger can be pruned", "{table} is not a partition of a partitioned table that is a ledger.", "Partition the ledger's table by time before attaching it.";
     ReasonMissing => ArgumentOutOfRange, "reason_missing",
         "a reason must be given", "The entry in the chain says why, and who reads it later was not there.", "Pass a text, such as the ticket or the law.";
+
+    // --- what keeps a ledger as it is ---
+    LedgerDefinition { act: &'static str, table: String } => LedgerChange, "ledger_definition",
+        "definition of a ledger cannot be changed this way", "{act} of {table} was refused.", "docs/ledger.md lists what may be altered; kakunin.prune_ledger() is the way to remove old partitions.";
+    LedgerTrigger { trigger: String, table: String } => LedgerChange, "ledger_trigger",
+        "trigger of a ledger stays as it is", "Trigger {trigger} of {table} must fire always.", "Name your own triggers one by one; restore without --disable-triggers.";
+    LedgerColumnFilled { column: String, table: String } => LedgerChange, "ledger_column_filled",
+        "new column of a ledger would have values in rows that are there", "Column {column} of {table} would not be NULL in them.", "Add the column without a default first; set the default in a second statement.";
+    LedgerCascade { table: String } => LedgerChange, "ledger_cascade",
+        "foreign key would change rows of a ledger", "Its action on delete or update writes to {table}.", "Use NO ACTION or RESTRICT.";
+    LedgerPartition { partition: String, what: &'static str } => LedgerChange, "ledger_partition",
+        "table cannot become a partition of a ledger", "{partition} {what}.", "Attach an empty, permanent table and insert the rows into the ledger.";
+    LedgerType { act: &'static str, name: String } => LedgerChange, "ledger_type",
+        "type of a ledger's column cannot be changed", "{act} of {name} would change what rows say.", "Make a new type, and a new column for later rows.";
+    LedgerExtension { act: &'static str, object: String } => LedgerChange, "ledger_extension",
+        "ledgers need this object as it is", "{act} of {object} was refused.", "It stays while kakunin.ledger has a row.";
+    LedgerCatalogue { act: &'static str, table: String } => LedgerChange, "ledger_catalogue",
+        "system catalogues cannot be written to where there is a ledger", "{act} of {table} was refused.", "Use the statement that makes this change.";
 }
