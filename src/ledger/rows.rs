@@ -19,8 +19,21 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
-/// The rows that say that this transaction added them, by number. The caller may read the tables.
+/// The rows that say that this transaction added them, by number, as they are now. The caller may read the tables.
 pub fn of_transaction(ledger: Ledger, tx: i64, with_bytes: bool) -> Vec<Stored> {
+    // SAFETY: a snapshot of now, which also sees what this transaction has done so far; taken off below, or by
+    // PostgreSQL after an error.
+    unsafe {
+        pg_sys::CommandCounterIncrement();
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+    }
+    let found = read_all(ledger, tx, with_bytes);
+    // SAFETY: as above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    found
+}
+
+fn read_all(ledger: Ledger, tx: i64, with_bytes: bool) -> Vec<Stored> {
     let columns = store::columns(ledger.number);
     let mut found = Vec::new();
     for (member, is_leaf) in members::of(ledger) {
