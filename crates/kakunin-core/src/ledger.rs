@@ -125,4 +125,4 @@ impl<'a> Bytes<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
