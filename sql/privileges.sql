@@ -69,3 +69,8 @@ grant execute on function
     kakunin.revoke_certificate(text, text, text, bytea),
     kakunin.revoke_issuer(bytea, text, text)
 to kakunin_admin;
+
+-- Keys: an administrator has them made, an auditor sees their public halves. Nobody needs what is sealed.
+grant execute on function kakunin.create_signing_key(text, text) to kakunin_admin;
+grant select (name, algorithm, public_key, created_at, created_by) on kakunin.signing_key
+    to kakunin_auditor, kakunin_admin;

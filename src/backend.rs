@@ -1,7 +1,9 @@
 //! Plain facts about this backend and its server.
 
 use pgrx::prelude::*;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsString, c_char};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// The role that SET ROLE or SET SESSION AUTHORIZATION chose; the bodies of definer functions do not change it.
 pub fn outer_role() -> pg_sys::Oid {
@@ -36,6 +38,12 @@ pub fn system_identifier() -> u64 {
 pub fn database_name() -> String {
     // SAFETY: an unknown database gives NULL.
     unsafe { owned(pg_sys::get_database_name(pg_sys::MyDatabaseId)) }.unwrap_or_default()
+}
+
+/// The cluster's files.
+pub fn data_directory() -> PathBuf {
+    // SAFETY: set once at server start, before any other process is there.
+    PathBuf::from(OsString::from_vec(unsafe { CStr::from_ptr(pg_sys::DataDir) }.to_bytes().to_vec()))
 }
 
 /// On a standby, how far WAL was replayed; `None` on a primary.

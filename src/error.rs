@@ -45,3 +45,8 @@ fn sqlstate(class: Class) -> PgSqlErrorCode {
         Class::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
     }
 }
+
+/// What SPI says when it fails by itself; errors of a statement pass it by.
+pub fn spi(failure: pgrx::spi::Error) -> ErrorReport {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, failure.to_string(), "kakunin")
+}

@@ -20,6 +20,9 @@ mod reading;
 mod registry;
 mod session;
 mod shmem;
+mod signer;
+mod slots;
+mod worker;
 
 pgrx::pg_module_magic!();
 
@@ -93,6 +96,7 @@ extension_sql_file!(
         ledger::verify::verify_ledger
     ]
 );
+extension_sql_file!("../sql/signer.sql", name = "signer", requires = ["schema", signer::create_signing_key]);
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 
@@ -104,6 +108,7 @@ pub extern "C-unwind" fn _PG_init() {
     config::define(preloaded);
     if preloaded {
         shmem::request();
+        worker::register();
     }
     hooks::install();
     ledger::install();

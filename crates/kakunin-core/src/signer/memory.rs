@@ -50,7 +50,10 @@ pub fn judge(remembered: Option<&str>, request: &SignCheckpoint) -> Result<Verdi
             let own = Note::parse(note).ok().filter(|read| read.verify(std::slice::from_ref(&key)).is_ok());
             let checkpoint = own.and_then(|read| Checkpoint::parse(read.text()).ok());
             let checkpoint = checkpoint.filter(|read| read.origin == request.origin);
-            Some(checkpoint.ok_or_else(|| inconsistent("the newest note of the database was not signed by its key".into()))?)
+            Some(
+                checkpoint
+                    .ok_or_else(|| inconsistent("the newest note of the database was not signed by its key".into()))?,
+            )
         }
         (None, None) => None,
     };

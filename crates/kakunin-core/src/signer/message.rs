@@ -3,12 +3,12 @@
 //! Both ends are of one library, so there is one version of this. It is read with care all the same: what is in the
 //! slot came from another process.
 
+use super::Algorithm;
 use super::memory::Range;
 use super::softkms::SealedKey;
-use super::Algorithm;
+use crate::Reason;
 use crate::ledger::{Bytes, Hash, Malformed};
 use crate::limits::{CHECKPOINT_RANGES_MAX, NOTE_BYTES_MAX, PROOF_HASHES_MAX};
-use crate::Reason;
 
 /// What can be asked. The signer builds the bytes that it signs from these; it signs nothing that it is handed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Request {
         name: String,
         /// What it signs by.
         algorithm: Algorithm,
+        /// Has the database no other key? Only then may a new key-encryption key be made: the others need theirs.
+        first: bool,
     },
     /// What was signed last for the log of this name?
     LastCheckpoint {
@@ -125,8 +127,8 @@ impl Request {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self {
-            Self::MakeKey { name, algorithm } => {
-                bytes.push(1);
+            Self::MakeKey { name, algorithm, first } => {
+                bytes.extend([1, u8::from(*first)]);
                 put(&mut bytes, name.as_bytes());
                 put(&mut bytes, algorithm.name().as_bytes());
             }
@@ -153,7 +155,10 @@ impl Request {
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut bytes = Bytes(bytes);
         let request = match bytes.u8()? {
-            1 => Self::MakeKey { name: text(&mut bytes)?, algorithm: algorithm(&mut bytes)? },
+            1 => {
+                let first = bytes.u8()? == 1;
+                Self::MakeKey { name: text(&mut bytes)?, algorithm: algorithm(&mut bytes)?, first }
+            }
             2 => Self::LastCheckpoint { origin: text(&mut bytes)? },
             3 => {
                 let (key, origin, size, root) = (key(&mut bytes)?, text(&mut bytes)?, bytes.u64()?, bytes.array()?);

@@ -4,8 +4,8 @@ use super::softkms::{Kek, SealedKey};
 use super::*;
 use crate::ledger::merkle::{EMPTY_ROOT, leaf_hash, root_of};
 use crate::ledger::note::{Checkpoint, VerifierKey};
-use crate::ledger::{Hash, proof};
 use crate::ledger::tests::unhex;
+use crate::ledger::{Hash, proof};
 use crate::session::vectors::{Record, records};
 use zeroize::Zeroizing;
 
@@ -111,7 +111,7 @@ fn messages_are_read_as_they_were_written() {
     sign.known = Some("a note".into());
     sign.ranges = (0..1024).map(|ledger| Range { ledger, entries: u64::MAX }).collect();
     let requests = [
-        Request::MakeKey { name: "log".into(), algorithm: Algorithm::Ed25519 },
+        Request::MakeKey { name: "log".into(), algorithm: Algorithm::Ed25519, first: true },
         Request::LastCheckpoint { origin: ORIGIN.into() },
         Request::SignCheckpoint(Box::new(request(&leaves(3), 0))),
         Request::SignCheckpoint(Box::new(sign)),
@@ -239,7 +239,9 @@ fn the_plan_of_the_note_that_is_there_is_found() {
     assert_eq!(plans(Some(&next), &next), plans(None, &next));
     let told = last(later.clone(), Some(&file)).unwrap();
     assert_eq!(told, Last { note: later.clone(), from: 9, ranges: second.ranges });
-    for nothing in [None, Some(""), Some("kakunin plans 2\n"), Some(&*plans(None, &plan)), Some(&file[..file.len() - 4])] {
+    for nothing in
+        [None, Some(""), Some("kakunin plans 2\n"), Some(&*plans(None, &plan)), Some(&file[..file.len() - 4])]
+    {
         assert_eq!(last(later.clone(), nothing).unwrap(), Last { note: later.clone(), from: 30, ranges: vec![] });
     }
     assert!(last("no note".into(), None).is_err());
