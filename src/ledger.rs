@@ -12,9 +12,9 @@ mod fault;
 pub mod head;
 mod pending;
 mod plan;
-mod raw;
+pub mod raw;
 mod refuse;
-mod store;
+pub mod store;
 pub mod verify;
 
 use pgrx::prelude::*;

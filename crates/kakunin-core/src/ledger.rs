@@ -11,6 +11,7 @@ pub mod chain;
 pub mod entry;
 pub mod export;
 pub mod fault;
+pub mod growth;
 pub mod log;
 pub mod merkle;
 pub mod note;
