@@ -52,6 +52,24 @@ pub fn replayed_position() -> Option<u64> {
     unsafe { raw::RecoveryInProgress().then(|| raw::GetXLogReplayRecPtr(std::ptr::null_mut())) }
 }
 
+/// Does this server replay the WAL of another one?
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared state of the server.
+    unsafe { raw::RecoveryInProgress() }
+}
+
+/// Was the transaction begun READ ONLY?
+pub fn is_read_only() -> bool {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// What this transaction wrote is seen by what it reads from here on.
+pub fn next_command() {
+    // SAFETY: in a transaction, and no tuple that was read before is held.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
 /// The server's clock, in PostgreSQL's microseconds since 2000.
 pub fn clock() -> i64 {
     // SAFETY: reads the clock.

@@ -8,7 +8,7 @@ pub mod append;
 pub mod attach;
 mod codec;
 mod commit;
-mod fault;
+pub mod fault;
 pub mod head;
 mod pending;
 mod plan;

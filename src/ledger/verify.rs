@@ -24,7 +24,9 @@ create function kakunin.verify_ledger(relation regclass default null)
     security definer set search_path = pg_catalog, pg_temp
     as 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
-fn verify_ledger(relation: Option<pg_sys::Oid>) -> Result<
+fn verify_ledger(
+    relation: Option<pg_sys::Oid>,
+) -> Result<
     TableIterator<
         'static,
         (
