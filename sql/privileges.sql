@@ -74,3 +74,20 @@ grant execute on function
     kakunin.revoke_certificate(text, text, text, bytea),
     kakunin.revoke_issuer(bytea, text, text)
 to kakunin_admin;
+
+-- Keys: an administrator has them made, an auditor sees their public halves. Nobody needs what is sealed.
+grant execute on function kakunin.create_signing_key(text, text) to kakunin_admin;
+grant select (name, algorithm, public_key, created_at, created_by) on kakunin.signing_key
+    to kakunin_auditor, kakunin_admin;
+
+-- The log: an administrator names it and has checkpoints made, an auditor reads it and has proofs made. What is signed is
+-- public by nature, and so is the key that verifies it.
+grant execute on function kakunin.name_log(text) to kakunin_admin;
+grant execute on function kakunin.checkpoint() to kakunin_admin, kakunin_worker;
+grant execute on function kakunin.verifier_key() to public;
+grant select on kakunin.log, kakunin.log_range, kakunin.log_tile, kakunin.checkpoint, kakunin.outbox
+    to kakunin_auditor, kakunin_admin;
+grant execute on function
+    kakunin.inclusion_proof(regclass, bigint, bigint),
+    kakunin.consistency_proof(bigint, bigint)
+to kakunin_auditor, kakunin_admin;

@@ -26,7 +26,8 @@ begin
     for role_name, purpose in values
         ('kakunin_admin', 'kakunin: registers trust anchors, imports and revokes certificates'),
         ('kakunin_auditor', 'kakunin: reads the registry, the findings of doctor() and the use of shared memory'),
-        ('kakunin_agent', 'kakunin: asks for the status of a certificate')
+        ('kakunin_agent', 'kakunin: asks for the status of a certificate'),
+        ('kakunin_worker', 'kakunin: what the worker of a database acts as; makes checkpoints')
     loop
         if not exists (select from pg_catalog.pg_roles where rolname = role_name) then
             execute pg_catalog.format('create role %I nologin', role_name);

@@ -1,7 +1,9 @@
 //! Plain facts about this backend and its server.
 
 use pgrx::prelude::*;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsString, c_char};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// The role that SET ROLE or SET SESSION AUTHORIZATION chose; the bodies of definer functions do not change it.
 pub fn outer_role() -> pg_sys::Oid {
@@ -38,10 +40,34 @@ pub fn database_name() -> String {
     unsafe { owned(pg_sys::get_database_name(pg_sys::MyDatabaseId)) }.unwrap_or_default()
 }
 
+/// The cluster's files.
+pub fn data_directory() -> PathBuf {
+    // SAFETY: set once at server start, before any other process is there.
+    PathBuf::from(OsString::from_vec(unsafe { CStr::from_ptr(pg_sys::DataDir) }.to_bytes().to_vec()))
+}
+
 /// On a standby, how far WAL was replayed; `None` on a primary.
 pub fn replayed_position() -> Option<u64> {
     // SAFETY: both read shared state of the server.
     unsafe { raw::RecoveryInProgress().then(|| raw::GetXLogReplayRecPtr(std::ptr::null_mut())) }
+}
+
+/// Does this server replay the WAL of another one?
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared state of the server.
+    unsafe { raw::RecoveryInProgress() }
+}
+
+/// Was the transaction begun READ ONLY?
+pub fn is_read_only() -> bool {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// What this transaction wrote is seen by what it reads from here on.
+pub fn next_command() {
+    // SAFETY: in a transaction, and no tuple that was read before is held.
+    unsafe { pg_sys::CommandCounterIncrement() };
 }
 
 /// The server's clock, in PostgreSQL's microseconds since 2000.

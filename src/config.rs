@@ -1,6 +1,8 @@
 //! Every setting, with its unit, its range and the strictest context that works. What an agent can `SET`
 //! decides nothing here: all of it is set by the server's files, by ALTER SYSTEM, or by a superuser.
 
+pub mod signer;
+
 use kakunin_core::certificate::Profile;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use std::ffi::CString;
@@ -139,6 +141,7 @@ pub fn define(preloaded: bool) {
         GucContext::Suset,
         none,
     );
+    signer::define(preloaded);
     if preloaded {
         GucRegistry::define_int_guc(
             c"kakunin.used_proofs_max",

@@ -41,5 +41,12 @@ fn sqlstate(class: Class) -> PgSqlErrorCode {
         Class::Unsupported => PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         Class::LimitExceeded => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         Class::TriggerProtocol => PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        Class::KeyService => PgSqlErrorCode::ERRCODE_IO_ERROR,
+        Class::ReadOnly => PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
     }
+}
+
+/// What SPI says when it fails by itself; errors of a statement pass it by.
+pub fn spi(failure: pgrx::spi::Error) -> ErrorReport {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, failure.to_string(), "kakunin")
 }

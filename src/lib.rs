@@ -10,6 +10,7 @@ mod backend;
 mod catalog;
 mod certificate;
 mod chain;
+mod checkpoint;
 mod config;
 mod error;
 mod gateway;
@@ -20,6 +21,9 @@ mod reading;
 mod registry;
 mod session;
 mod shmem;
+mod signer;
+mod slots;
+mod worker;
 
 pgrx::pg_module_magic!();
 
@@ -97,6 +101,21 @@ extension_sql_file!(
         ledger::ends::begin_epoch
     ]
 );
+extension_sql_file!("../sql/signer.sql", name = "signer", requires = ["schema", signer::create_signing_key]);
+extension_sql_file!("../sql/checkpoint.sql", name = "checkpoint", requires = ["ledger", "signer"]);
+extension_sql_file!(
+    "../sql/checkpoint_face.sql",
+    name = "checkpoint_face",
+    requires = [
+        "checkpoint",
+        "ledger_face",
+        checkpoint::checkpoint,
+        checkpoint::name_log,
+        checkpoint::verifier_key,
+        checkpoint::proofs::inclusion_proof,
+        checkpoint::proofs::consistency_proof
+    ]
+);
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 
@@ -108,6 +127,7 @@ pub extern "C-unwind" fn _PG_init() {
     config::define(preloaded);
     if preloaded {
         shmem::request();
+        worker::register();
     }
     hooks::install();
     ledger::install();

@@ -2,7 +2,7 @@
 //! bindings are gone with their sessions, and proofs from before the start are refused.
 
 use crate::ledger::head;
-use crate::{backend, config};
+use crate::{backend, config, slots};
 use kakunin_core::session::replay::{self, Slot};
 use kakunin_core::{Reason, UnixTime};
 use pgrx::prelude::*;
@@ -152,6 +152,7 @@ unsafe extern "C-unwind" fn on_request() {
         }
         pg_sys::RequestAddinShmemSpace(area_bytes());
         pg_sys::RequestAddinShmemSpace(head::BYTES);
+        pg_sys::RequestAddinShmemSpace(slots::BYTES);
         pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), PARTITIONS as i32);
     }
 }
@@ -180,6 +181,7 @@ unsafe extern "C-unwind" fn on_startup() {
             }
         }
         head::start();
+        slots::make();
         HEADER.store(area, Ordering::Release);
     }
 }

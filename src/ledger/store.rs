@@ -30,6 +30,14 @@ pub enum Table {
     RedactionKey,
     TxNumber,
     LedgerNumber,
+    Log,
+    LogRange,
+    LogRangeKey,
+    LogRangeLedger,
+    LogTile,
+    LogTileKey,
+    Checkpoint,
+    CheckpointKey,
 }
 
 impl Table {
@@ -46,6 +54,14 @@ impl Table {
             Self::RedactionKey => c"ledger_redaction_pkey",
             Self::TxNumber => c"ledger_tx_number",
             Self::LedgerNumber => c"ledger_number_seq",
+            Self::Log => c"log",
+            Self::LogRange => c"log_range",
+            Self::LogRangeKey => c"log_range_pkey",
+            Self::LogRangeLedger => c"log_range_ledger_first_seq_key",
+            Self::LogTile => c"log_tile",
+            Self::LogTileKey => c"log_tile_pkey",
+            Self::Checkpoint => c"checkpoint",
+            Self::CheckpointKey => c"checkpoint_pkey",
         }
     }
 
@@ -87,13 +103,13 @@ pub struct Ledger {
 /// The ledger of this id.
 pub fn ledger_by_id(id: &LedgerId) -> Option<Ledger> {
     let mut bytes = id.0;
-    let key = Key { column: LEDGER_ID, function: pg_sys::F_UUID_EQ, value: pg_sys::Datum::from(bytes.as_mut_ptr()) };
+    let key = Key::equal(LEDGER_ID, pg_sys::F_UUID_EQ, pg_sys::Datum::from(bytes.as_mut_ptr()));
     one_ledger(Table::LedgerId, key)
 }
 
 /// The ledger whose table this is.
 pub fn ledger_by_relation(relation: pg_sys::Oid) -> Option<Ledger> {
-    let key = Key { column: LEDGER_RELATION, function: pg_sys::F_OIDEQ, value: pg_sys::Datum::from(relation) };
+    let key = Key::equal(LEDGER_RELATION, pg_sys::F_OIDEQ, pg_sys::Datum::from(relation));
     one_ledger(Table::LedgerRelation, key)
 }
 
@@ -107,7 +123,7 @@ pub fn ledgers() -> Vec<Ledger> {
 
 /// The column map of a ledger, by number.
 pub fn columns(ledger: i32) -> Vec<Column> {
-    let key = Key { column: 1, function: pg_sys::F_INT4EQ, value: pg_sys::Datum::from(ledger) };
+    let key = Key::integer(1, ledger);
     let mut columns = Vec::new();
     scan(Table::Column, Some(Table::ColumnKey), &[key], &mut |fields| {
         columns.extend((|| {
@@ -125,9 +141,8 @@ pub fn columns(ledger: i32) -> Vec<Column> {
 
 /// What stands for an erased value: of this ledger, transaction, row and column.
 pub fn commitment(ledger: i32, tx: i64, row: i32, number: u16) -> Option<[u8; 32]> {
-    let integer = |column, value: i32| Key { column, function: pg_sys::F_INT4EQ, value: pg_sys::Datum::from(value) };
-    let tx = Key { column: 2, function: pg_sys::F_INT8EQ, value: pg_sys::Datum::from(tx) };
-    let keys = [integer(1, ledger), tx, integer(3, row), integer(4, i32::from(number))];
+    let number = i32::from(number);
+    let keys = [Key::integer(1, ledger), Key::bigint(2, tx), Key::integer(3, row), Key::integer(4, number)];
     let mut found = None;
     scan(Table::Redaction, Some(Table::RedactionKey), &keys, &mut |fields| {
         found = fields.bytes(5).and_then(|bytes| bytes.try_into().ok());
@@ -143,7 +158,7 @@ pub fn head(ledger: i32) -> Option<Head> {
     unsafe {
         let heap = open(Table::Entry, pg_sys::AccessShareLock)?;
         let index = pg_sys::index_open(Table::EntryKey.oid(), pg_sys::AccessShareLock as i32);
-        let mut key = Key { column: 1, function: pg_sys::F_INT4EQ, value: pg_sys::Datum::from(ledger) }.scan_key();
+        let mut key = Key::integer(1, ledger).scan_key();
         let scan = pg_sys::index_beginscan(heap, index, &raw mut pg_sys::SnapshotSelfData, 1, 0);
         pg_sys::index_rescan(scan, &mut key, 1, std::ptr::null_mut(), 0);
         let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
@@ -170,20 +185,43 @@ pub unsafe fn entries_as_of(
     snapshot: pg_sys::Snapshot,
     visit: &mut dyn FnMut(&Fields<'_>) -> bool,
 ) {
+    let keys = [Key::integer(1, ledger), Key::bigint_from(2, from)];
+    // SAFETY: by the caller's promise.
+    unsafe { in_order_as_of(Table::Entry, Table::EntryKey, &keys, Order::Ascending, snapshot, visit) };
+}
+
+/// Rows in the order of an index, until `visit` says false, as they are now.
+pub fn in_order(table: Table, index: Table, keys: &[Key], order: Order, visit: &mut dyn FnMut(&Fields<'_>) -> bool) {
+    // SAFETY: the snapshot is registered until the scan is over; after an error, PostgreSQL's resource owner drops it.
+    unsafe {
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        in_order_as_of(table, index, keys, order, snapshot, visit);
+        pg_sys::UnregisterSnapshot(snapshot);
+    }
+}
+
+unsafe fn in_order_as_of(
+    table: Table,
+    index: Table,
+    keys: &[Key],
+    order: Order,
+    snapshot: pg_sys::Snapshot,
+    visit: &mut dyn FnMut(&Fields<'_>) -> bool,
+) {
     // SAFETY: as in `head`.
     unsafe {
-        let Some(heap) = open(Table::Entry, pg_sys::AccessShareLock) else { return };
-        let index = pg_sys::index_open(Table::EntryKey.oid(), pg_sys::AccessShareLock as i32);
-        let mut keys = [
-            Key { column: 1, function: pg_sys::F_INT4EQ, value: pg_sys::Datum::from(ledger) }.scan_key(),
-            Key { column: 2, function: pg_sys::F_INT8GE, value: pg_sys::Datum::from(from) }.scan_key(),
-        ];
-        keys[1].sk_strategy = pg_sys::BTGreaterEqualStrategyNumber as u16;
-        let scan = pg_sys::index_beginscan(heap, index, snapshot, 2, 0);
-        pg_sys::index_rescan(scan, keys.as_mut_ptr(), 2, std::ptr::null_mut(), 0);
+        let Some(heap) = open(table, pg_sys::AccessShareLock) else { return };
+        let index = pg_sys::index_open(index.oid(), pg_sys::AccessShareLock as i32);
+        let mut keys: Vec<pg_sys::ScanKeyData> = keys.iter().map(Key::scan_key).collect();
+        let scan = pg_sys::index_beginscan(heap, index, snapshot, keys.len() as i32, 0);
+        pg_sys::index_rescan(scan, keys.as_mut_ptr(), keys.len() as i32, std::ptr::null_mut(), 0);
         let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
         let mut fields = Fields::room((*heap).rd_att);
-        while pg_sys::index_getnext_slot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
+        let direction = match order {
+            Order::Ascending => pg_sys::ScanDirection::ForwardScanDirection,
+            Order::Descending => pg_sys::ScanDirection::BackwardScanDirection,
+        };
+        while pg_sys::index_getnext_slot(scan, direction, slot) {
             pg_sys::check_for_interrupts!();
             let mut owned = false;
             fields.fill(pg_sys::ExecFetchSlotHeapTuple(slot, false, &mut owned));
@@ -196,6 +234,13 @@ pub unsafe fn entries_as_of(
         pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
         pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
     }
+}
+
+/// The way through an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Ascending,
+    Descending,
 }
 
 /// A row of kakunin.ledger_entry as the entry that it states, and the hash that is stored with it. None where a
@@ -258,26 +303,59 @@ fn head_of(fields: &Fields<'_>) -> Option<Head> {
     })
 }
 
-struct Key {
+/// What a scan asks of a column.
+pub struct Key {
     column: i16,
+    strategy: u32,
     function: u32,
     value: pg_sys::Datum,
 }
 
 impl Key {
+    fn equal(column: i16, function: u32, value: pg_sys::Datum) -> Self {
+        Self { column, strategy: pg_sys::BTEqualStrategyNumber, function, value }
+    }
+
+    /// An integer column is this.
+    pub fn integer(column: i16, value: i32) -> Self {
+        Self::equal(column, pg_sys::F_INT4EQ, pg_sys::Datum::from(value))
+    }
+
+    /// A smallint column is this.
+    pub fn smallint(column: i16, value: i16) -> Self {
+        Self::equal(column, pg_sys::F_INT2EQ, pg_sys::Datum::from(value))
+    }
+
+    /// A bigint column is this.
+    pub fn bigint(column: i16, value: i64) -> Self {
+        Self::equal(column, pg_sys::F_INT8EQ, pg_sys::Datum::from(value))
+    }
+
+    /// A bigint column is this or more.
+    pub fn bigint_from(column: i16, value: i64) -> Self {
+        let strategy = pg_sys::BTGreaterEqualStrategyNumber;
+        Self { column, strategy, function: pg_sys::F_INT8GE, value: pg_sys::Datum::from(value) }
+    }
+
+    /// A bigint column is this or less.
+    pub fn bigint_to(column: i16, value: i64) -> Self {
+        let strategy = pg_sys::BTLessEqualStrategyNumber;
+        Self { column, strategy, function: pg_sys::F_INT8LE, value: pg_sys::Datum::from(value) }
+    }
+
     fn scan_key(&self) -> pg_sys::ScanKeyData {
-        // SAFETY: a function of equality on the column's type; the strategy is that of equality.
+        // SAFETY: a comparison on the column's type, and its strategy.
         unsafe {
             let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
             let function = pg_sys::Oid::from(self.function);
-            pg_sys::ScanKeyInit(&mut key, self.column, pg_sys::BTEqualStrategyNumber as u16, function, self.value);
+            pg_sys::ScanKeyInit(&mut key, self.column, self.strategy as u16, function, self.value);
             key
         }
     }
 }
 
 /// Calls `visit` for each row, with a snapshot taken now.
-fn scan(table: Table, index: Option<Table>, keys: &[Key], visit: &mut dyn FnMut(&Fields<'_>)) {
+pub fn scan(table: Table, index: Option<Table>, keys: &[Key], visit: &mut dyn FnMut(&Fields<'_>)) {
     // SAFETY: the relation stays open and locked during the scan; a NULL snapshot makes systable_beginscan take a
     // fresh one; each tuple is read before the next is fetched.
     unsafe {

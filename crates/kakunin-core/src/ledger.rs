@@ -11,6 +11,7 @@ pub mod chain;
 pub mod entry;
 pub mod export;
 pub mod fault;
+pub mod growth;
 pub mod log;
 pub mod merkle;
 pub mod note;
@@ -125,4 +126,4 @@ impl<'a> Bytes<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,7 @@ pub mod model_hash;
 pub mod reason;
 pub mod scope;
 pub mod session;
+pub mod signer;
 pub mod time;
 
 pub use reason::{Class, Reason};

@@ -82,3 +82,14 @@ pub const LEDGER_STRETCHES_MAX: usize = 100_000;
 pub const LEDGER_FAULTS_MAX: usize = 1000;
 /// Words of 64 transaction numbers that a verifier remembers for one ledger, 16 bytes each. Beyond, it forgets the lowest.
 pub const LEDGER_TRANSACTION_WORDS_MAX: usize = 1 << 20;
+/// Characters of a signing key's name.
+pub const KEY_NAME_CHARS_MAX: usize = 63;
+/// Bytes of a request to the signer, and of its answer: a CA certificate and its key fit.
+pub const SIGNER_MESSAGE_BYTES_MAX: usize = 32 * 1024;
+/// Requests that wait for the signer at once.
+pub const SIGNER_REQUESTS_MAX: usize = 32;
+/// Hashes of a consistency proof: one for each bit of a size, and the one it starts from.
+pub const PROOF_HASHES_MAX: usize = 65;
+/// Ranges of entries that one checkpoint adds to the log: one per ledger that has new ones. What is beyond waits for
+/// the next.
+pub const CHECKPOINT_RANGES_MAX: usize = 1024;

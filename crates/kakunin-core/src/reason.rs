@@ -32,6 +32,10 @@ pub enum Class {
     LimitExceeded,
     /// A trigger's function was called in another way (39P01).
     TriggerProtocol,
+    /// Keys, or the files of the signer, cannot be used; or it is too slow (58030).
+    KeyService,
+    /// The transaction or the server is read-only (25006).
+    ReadOnly,
 }
 
 macro_rules! reasons {
@@ -239,6 +243,64 @@ reasons! {
         "act is outside the scope", "The region is not among the allowed ones.", "";
     ScopeHoursDenied { at: UnixTime } => ActRefused, "scope_hours_denied",
         "act is outside the scope", "At {at} the agent is off duty.", "";
+
+    // --- keys and the signer ---
+    KeyNameInvalid => ArgumentOutOfRange, "key_name_invalid",
+        "name of a key is not valid", "It is not 1 to 63 lower-case letters, digits, underscores and dashes.", "";
+    KeyAlgorithmUnknown => ArgumentOutOfRange, "key_algorithm_unknown",
+        "algorithm of a key is not known", "Keys are made for Ed25519.", "";
+    KeyUriUnknown => ArgumentOutOfRange, "key_uri_unknown",
+        "key is not named by a URI that is known", "Known is softkms:NAME.", "";
+    KeyUnknown { name: String } => NotReady, "key_unknown",
+        "signing key does not exist", "There is no {name} in kakunin.signing_key.", "Make one with kakunin.create_signing_key().";
+    KeyExists { name: String } => ArgumentOutOfRange, "key_exists",
+        "signing key exists already", "There is a {name} in kakunin.signing_key, and it can have signed.", "Choose another name.";
+    SignerNotRunning => NotReady, "signer_not_running",
+        "signer does not run", "It is the process that holds the keys, and is restarted one second after it ends.", "Look at the server's log for what ends it.";
+    SignerQueueFull { count: usize } => Full, "signer_queue_full",
+        "too many requests wait for the signer", "All {count} places are taken.", "Try again.";
+    SignerTooSlow { milliseconds: i32 } => KeyService, "signer_too_slow",
+        "signer did not answer in time", "{milliseconds} ms have passed.", "Look at the server's log and at the disk of kakunin.key_directory; kakunin.signer_deadline is the time to wait.";
+    SignerFailed { what: String } => KeyService, "signer_failed",
+        "signer could not do it", "{what}.", "Look at the server's log.";
+    KeyDirectoryRefused { what: String } => KeyService, "key_directory_refused",
+        "directory of the keys cannot be used", "{what}.", "kakunin.key_directory names a directory outside the data directory that only the server's operating system user can write.";
+    KeyFileUnusable { what: String } => KeyService, "key_file_unusable",
+        "file in the directory of the keys cannot be used", "{what}.", "Look at its owner and permissions, and at the disk.";
+    KeyEncryptionKeyMissing { what: String } => KeyService, "key_encryption_key_missing",
+        "key-encryption key is missing", "{what} is not there, and keys were sealed with one.", "Put the file back from where it was kept, readable by the server's operating system user alone.";
+    KeyEncryptionKeyWrong { name: String } => KeyService, "key_encryption_key_wrong",
+        "key was sealed with another key-encryption key", "Key {name} does not open with the file kek of kakunin.key_directory.", "Put back the file kek that the key was made with.";
+    SealedKeyMalformed { name: String } => UndecodableBytes, "sealed_key_malformed",
+        "sealed key cannot be opened", "What kakunin.signing_key has of {name} is not what was sealed under this name and public key.", "Restore the row from a backup.";
+
+    // --- checkpoints and proofs ---
+    OriginInvalid => ArgumentOutOfRange, "origin_invalid",
+        "name of a log is not valid", "It is not 1 to 255 bytes without spaces, control characters and plus signs.", "";
+    LogNamed { origin: String } => NotReady, "log_named",
+        "log has a name already", "Checkpoints were signed for {origin}.", "";
+    CheckpointInconsistent { what: String } => LedgerBroken, "checkpoint_inconsistent",
+        "checkpoint does not continue the one that was signed last", "The signer refused: {what}.", "The database was changed past kakunin, restored to an earlier state, or copied. Compare it with the file .checkpoint in kakunin.key_directory.";
+    CheckpointMemoryDamaged { what: String } => KeyService, "checkpoint_memory_damaged",
+        "last checkpoint that the signer remembers cannot be read", "{what}.", "Put back the file .checkpoint of this log in kakunin.key_directory from where it was published to.";
+    LedgerChainBroken { ledger: String, seq: i64, what: String } => LedgerBroken, "ledger_broken",
+        "ledger is broken", "Entry {seq} of ledger {ledger}: {what}.", "No checkpoint is signed. kakunin.verify_ledger() lists what is wrong.";
+    LogBroken { what: String } => LedgerBroken, "log_broken",
+        "log of checkpoints is broken", "{what}.", "kakunin.log_range, log_tile and checkpoint are written by kakunin.checkpoint() alone; restore them from a backup.";
+    CheckpointReadOnly => ReadOnly, "checkpoint_read_only",
+        "checkpoint cannot be made in a read-only transaction", "It writes to the log.", "";
+    CheckpointOnStandby => ReadOnly, "checkpoint_on_standby",
+        "checkpoint cannot be made on a standby", "The primary makes them.", "";
+    CheckpointNotDurable => NotReady, "checkpoint_not_durable",
+        "entries are not on the standby yet", "The wait for synchronous replication ended without an acknowledgement.", "";
+    NoCheckpoint => NotReady, "no_checkpoint",
+        "there is no checkpoint", "Nothing was signed of that size.", "Make one with kakunin.checkpoint(); kakunin.checkpoint lists them.";
+    EntryNotCovered { seq: i64, size: u64 } => NotReady, "entry_not_covered",
+        "no checkpoint covers the entry yet", "Entry {seq} is not among the {size} entries of the checkpoint.", "Make one with kakunin.checkpoint().";
+    EntryUnknown => ArgumentOutOfRange, "entry_unknown",
+        "ledger has no such entry", "No transaction of this number added rows to it.", "ledger_tx of a row is the number.";
+    CheckpointSizeInvalid { size: i64, max: u64 } => ArgumentOutOfRange, "checkpoint_size_invalid",
+        "size of a log is out of range", "{size} is not within 0 to {max}.", "";
 
     // --- the registry and the server ---
     /// Shared memory is missing because the library was not preloaded.

@@ -10,6 +10,7 @@ pub struct Fields<'a> {
     description: pg_sys::TupleDesc,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
+    inserted_by: pg_sys::TransactionId,
     tuple: PhantomData<&'a ()>,
 }
 
@@ -21,7 +22,13 @@ impl Fields<'_> {
     pub unsafe fn room(description: pg_sys::TupleDesc) -> Self {
         // SAFETY: by the caller's promise.
         let width = unsafe { usize::try_from((*description).natts).unwrap_or(0) };
-        Self { description, values: vec![pg_sys::Datum::from(0); width], nulls: vec![true; width], tuple: PhantomData }
+        Self {
+            description,
+            values: vec![pg_sys::Datum::from(0); width],
+            nulls: vec![true; width],
+            inserted_by: pg_sys::InvalidTransactionId,
+            tuple: PhantomData,
+        }
     }
 
     /// One row.
@@ -43,7 +50,16 @@ impl Fields<'_> {
     /// As for [`Fields::of`].
     pub unsafe fn fill(&mut self, tuple: pg_sys::HeapTuple) {
         // SAFETY: the buffers have room for each attribute.
-        unsafe { raw::heap_deform_tuple(tuple, self.description, self.values.as_mut_ptr(), self.nulls.as_mut_ptr()) };
+        unsafe {
+            raw::heap_deform_tuple(tuple, self.description, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
+            self.inserted_by = (*(*tuple).t_data).t_choice.t_heap.t_xmin;
+        }
+    }
+
+    /// Did this very transaction insert the row?
+    pub fn is_own(&self) -> bool {
+        // SAFETY: looks at what this backend knows of its own transaction.
+        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(self.inserted_by) }
     }
 
     fn datum(&self, column: usize) -> Option<pg_sys::Datum> {

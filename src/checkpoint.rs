@@ -1,0 +1,231 @@
+//! Checkpoints: the log over all ledgers grows by what is new, and the signer signs its size and root.
+//!
+//! The order of steps is what makes a note true for ever: what is signed was read, checked against its own hashes, is
+//! on disk and on the synchronous standby; and the signer has what it needs to go on from there even if this transaction
+//! fails after all.
+
+mod append;
+mod durable;
+mod log;
+pub mod proofs;
+
+use crate::error::{self, Result};
+use crate::{backend, signer, slots};
+use append::{Appender, candidates};
+use kakunin_core::Reason;
+use kakunin_core::ledger::growth::{Growth, subtree};
+use kakunin_core::ledger::note::{Checkpoint, Note, VerifierKey, check_origin};
+use kakunin_core::ledger::{Frontier, proof};
+use kakunin_core::limits::CHECKPOINT_RANGES_MAX;
+use kakunin_core::signer::memory::Range;
+use kakunin_core::signer::message::{Last, Request, Response, SignCheckpoint};
+use kakunin_core::signer::softkms::SealedKey;
+use kakunin_core::signer::{Algorithm, KeyUri};
+use log::{Stored, StoredLog};
+use pgrx::prelude::*;
+
+/// Signs what there is. Returns the note.
+// Definer: writes the log, which no role may write directly.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn checkpoint() -> Result<String> {
+    if backend::is_standby() {
+        return Err(error::report(Reason::CheckpointOnStandby));
+    }
+    if backend::is_read_only() {
+        return Err(error::report(Reason::CheckpointReadOnly));
+    }
+    slots::queue().map_err(error::report)?;
+    // One at a time. What is read from here on is read as it is now, whatever the transaction's snapshot.
+    Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
+    let log = match log::named() {
+        Some(log) => log,
+        None => name(&default_origin())?,
+    };
+    let key = signer::key_of(&log.key)?;
+    sign(&log, key).map_err(error::report)
+}
+
+/// Names the log, and makes its key if there is none.
+// Definer: writes kakunin.log and kakunin.signing_key.
+#[pg_extern(schema = "kakunin", volatile, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn name_log(origin: Option<&str>) -> Result<String> {
+    let origin = origin.ok_or_else(|| error::report(Reason::ArgumentNull { what: "origin".into() }))?;
+    check_origin(origin).map_err(|_| error::report(Reason::OriginInvalid))?;
+    Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
+    if let Some(log) = log::named() {
+        return Err(error::report(Reason::LogNamed { origin: log.origin }));
+    }
+    let log = name(origin)?;
+    verifier_key_of(&log)
+}
+
+/// The public key of the log.
+// Definer: reads kakunin.log and kakunin.signing_key for those who may know the key.
+#[pg_extern(schema = "kakunin", stable, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn verifier_key() -> Result<Option<String>> {
+    log::named().map(|log| verifier_key_of(&log)).transpose()
+}
+
+fn verifier_key_of(log: &StoredLog) -> Result<String> {
+    let key = signer::key_of(&log.key)?;
+    let malformed = || error::report(Reason::SealedKeyMalformed { name: key.name.clone() });
+    let public_key = key.public_key.clone().try_into().map_err(|_| malformed())?;
+    Ok(VerifierKey::new(&*log.origin, public_key).map_err(|_| malformed())?.to_string())
+}
+
+fn name(origin: &str) -> Result<StoredLog> {
+    if signer::find_key(KEY)?.is_none() {
+        signer::make_key(KEY, Algorithm::Ed25519)?;
+    }
+    let log = StoredLog { origin: origin.to_owned(), key: KeyUri::SoftKms(KEY.into()).to_string() };
+    let arguments = [log.origin.clone().into(), log.key.clone().into()];
+    Spi::run_with_args("insert into kakunin.log (origin, key) values ($1, $2)", &arguments).map_err(error::spi)?;
+    Ok(log)
+}
+
+/// The database's name, and something that no other log has.
+fn default_origin() -> String {
+    let plain = |character: char| {
+        let refused = character.is_whitespace() || character.is_control() || character == '+';
+        if refused { '-' } else { character }
+    };
+    let name: String = backend::database_name().chars().map(plain).collect();
+    format!("{name}-{}", &backend::random_text()[..16])
+}
+
+/// Gathers what the signer needs to be convinced, and stores what it answers.
+fn sign(log: &StoredLog, key: SealedKey) -> std::result::Result<String, Reason> {
+    let last = log::newest();
+    let remembered = match slots::call(&Request::LastCheckpoint { origin: log.origin.clone() })? {
+        Response::Last(remembered) => remembered,
+        _ => return Err(Reason::SignerFailed { what: "its answer is of another kind".into() }),
+    };
+    let (size, frontier) = match &last {
+        None => (0, Frontier::new()),
+        Some(stored) => (stored.size, stored.frontier()?),
+    };
+    let mut kept = log::KeptHashes::default();
+    let growth = Growth::resume(frontier, &mut kept)?;
+    let growth = growth.ok_or_else(|| Reason::LogBroken {
+        what: format!("the entries behind number {} are not those that were signed", size & !255),
+    })?;
+    let mut appender = Appender::new(growth, kept);
+    let mut plan = plan_so_far(last.as_ref(), size, remembered.as_ref());
+    let (mut old_size, mut caught_up) = (size, None);
+    if let Some(remembered) = &remembered {
+        let signed = checkpoint_of(&remembered.note)?;
+        old_size = signed.size;
+        if signed.size > size {
+            plan.ranges.extend(catch_up(&mut appender, remembered, &signed)?);
+            log::store_checkpoint(&remembered.note, appender.frontier());
+            caught_up = Some(signed.size);
+        }
+    }
+    let budget = CHECKPOINT_RANGES_MAX.saturating_sub(plan.ranges.len());
+    for ledger in candidates(budget) {
+        let entries = appender.append(ledger, None)?;
+        if entries > 0 {
+            plan.ranges.push(Range { ledger: ledger.number.cast_unsigned(), entries });
+        }
+    }
+    // From here on this transaction reads what it wrote.
+    backend::next_command();
+    let (frontier, mut kept) = appender.finish();
+    durable::wait()?;
+    let new_size = frontier.size();
+    let path = proof::consistency(old_size, new_size, |level, index| subtree(&mut kept, new_size, level, index))?;
+    let request = SignCheckpoint {
+        key,
+        origin: log.origin.clone(),
+        size: new_size,
+        root: frontier.root(),
+        old_size,
+        proof: path.unwrap_or_default(),
+        known: last.as_ref().filter(|_| remembered.is_none()).map(|stored| stored.note.clone()),
+        from: plan.from,
+        ranges: plan.ranges,
+    };
+    let note = match slots::call(&Request::SignCheckpoint(Box::new(request)))? {
+        Response::Note(note) => note,
+        _ => return Err(Reason::SignerFailed { what: "its answer is of another kind".into() }),
+    };
+    let is_new = last.is_none_or(|stored| stored.size != new_size);
+    if is_new && caught_up != Some(new_size) {
+        log::store_checkpoint(&note, &frontier);
+    }
+    log::publish(&note, is_new);
+    Ok(note)
+}
+
+/// The way from the size that the database has for good to the one that it has now.
+struct Way {
+    from: u64,
+    ranges: Vec<Range>,
+}
+
+/// A checkpoint that this very transaction made is not there for good: if it is rolled back, the signer must still know the
+/// way to it.
+fn plan_so_far(last: Option<&Stored>, size: u64, remembered: Option<&Last>) -> Way {
+    if let (Some(stored), Some(remembered)) = (last, remembered)
+        && stored.is_own
+    {
+        let (mut at, mut ranges) = (remembered.from, Vec::new());
+        for range in &remembered.ranges {
+            if at < size {
+                at = at.saturating_add(range.entries);
+                ranges.push(*range);
+            }
+        }
+        if at == size {
+            return Way { from: remembered.from, ranges };
+        }
+    }
+    Way { from: size, ranges: Vec::new() }
+}
+
+/// The signer has signed more than the database knows: a transaction failed after its checkpoint was signed. The log must
+/// continue in the very order that was signed.
+fn catch_up(
+    appender: &mut Appender,
+    remembered: &Last,
+    signed: &Checkpoint,
+) -> std::result::Result<Vec<Range>, Reason> {
+    let inconsistent = |what: &str| Reason::CheckpointInconsistent { what: what.to_owned() };
+    let lost = "a checkpoint of more entries was signed than the database knows of, and their order is not known";
+    let mut at = remembered.from;
+    let mut ranges = Vec::new();
+    for range in &remembered.ranges {
+        let start = at;
+        at = at.checked_add(range.entries).ok_or_else(|| inconsistent(lost))?;
+        if at <= appender.frontier().size() {
+            continue;
+        }
+        if start != appender.frontier().size() {
+            return Err(inconsistent(lost));
+        }
+        let ledger = append::ledger(range.ledger).ok_or_else(|| inconsistent("a ledger that was signed is gone"))?;
+        if appender.append(ledger, Some(range.entries))? != range.entries {
+            return Err(inconsistent("entries that were signed are gone"));
+        }
+        ranges.push(*range);
+    }
+    let reached = appender.frontier();
+    if reached.size() != signed.size {
+        return Err(inconsistent(lost));
+    }
+    if reached.root() != signed.root {
+        return Err(inconsistent("entries that were signed have changed"));
+    }
+    Ok(ranges)
+}
+
+fn checkpoint_of(note: &str) -> std::result::Result<Checkpoint, Reason> {
+    let read = Note::parse(note).and_then(|note| Checkpoint::parse(note.text()));
+    read.map_err(|what| Reason::CheckpointMemoryDamaged { what: what.to_string() })
+}
+
+/// Name of the key that a log gets.
+const KEY: &str = "log";

@@ -1,0 +1,83 @@
+//! Proofs that others can check with nothing but a checkpoint: that an entry is in the log, and that the log only grew.
+
+use super::log::{self, KeptHashes, Stored};
+use crate::error::{self, Result};
+use crate::ledger::fault::table_name;
+use crate::ledger::store::{self, Ledger};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kakunin_core::Reason;
+use kakunin_core::ledger::growth::subtree;
+use kakunin_core::ledger::proof;
+use kakunin_core::ledger::tlog_proof::TlogProof;
+use pgrx::prelude::*;
+
+/// That the entry of a transaction is in the log: a C2SP tlog-proof, under the newest checkpoint or the one of
+/// `checkpoint_size`.
+// Definer: reads entries and the log for those who may have a proof.
+#[pg_extern(sql = r#"
+create function kakunin.inclusion_proof(relation regclass, tx bigint, checkpoint_size bigint default null)
+    returns text
+    language c stable parallel unsafe
+    security definer set search_path = pg_catalog, pg_temp
+    as 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#)]
+pub fn inclusion_proof(relation: Option<pg_sys::Oid>, tx: Option<i64>, checkpoint_size: Option<i64>) -> Result<String> {
+    let null = |what: &str| error::report(Reason::ArgumentNull { what: what.into() });
+    let relation = relation.ok_or_else(|| null("relation"))?;
+    let tx = tx.ok_or_else(|| null("tx"))?;
+    let ledger = store::ledger_by_relation(relation)
+        .ok_or_else(|| error::report(Reason::LedgerUnknown { table: table_name(relation) }))?;
+    let checkpoint = match checkpoint_size {
+        None => log::newest(),
+        Some(size) => log::of_size(size),
+    };
+    let checkpoint = checkpoint.ok_or_else(|| error::report(Reason::NoCheckpoint))?;
+    let seq = seq_of(ledger, tx)?.ok_or_else(|| error::report(Reason::EntryUnknown))?;
+    prove(ledger, seq, &checkpoint).map_err(error::report)
+}
+
+fn prove(ledger: Ledger, seq: i64, checkpoint: &Stored) -> std::result::Result<String, Reason> {
+    let uncovered = Reason::EntryNotCovered { seq, size: checkpoint.size };
+    let index = log::index_of(ledger.number, seq).filter(|index| *index < checkpoint.size).ok_or(uncovered)?;
+    let mut kept = KeptHashes::default();
+    let size = size_now();
+    let path = proof::inclusion(index, checkpoint.size, |level, at| subtree(&mut kept, size, level, at))?;
+    let proof = TlogProof { row: None, index, path: path.unwrap_or_default(), checkpoint: checkpoint.note.clone() };
+    proof.encode().map_err(|what| Reason::LogBroken { what: what.to_string() })
+}
+
+/// That the log of `old_size` entries is a prefix of that of `new_size`, or of the newest checkpoint: the hashes of RFC
+/// 6962 section 2.1.2 in base64, as the lines of a C2SP add-checkpoint request.
+// Definer: reads the log for those who may have a proof.
+#[pg_extern(schema = "kakunin", stable, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+pub fn consistency_proof(old_size: Option<i64>, new_size: default!(Option<i64>, "NULL")) -> Result<Vec<String>> {
+    let old_size = old_size.ok_or_else(|| error::report(Reason::ArgumentNull { what: "old_size".into() }))?;
+    let newest = log::newest().ok_or_else(|| error::report(Reason::NoCheckpoint))?;
+    let within = |size: i64, max: u64| {
+        let invalid = || error::report(Reason::CheckpointSizeInvalid { size, max });
+        u64::try_from(size).ok().filter(|size| *size <= max).ok_or_else(invalid)
+    };
+    let new = new_size.map_or(Ok(newest.size), |size| within(size, newest.size))?;
+    let old = within(old_size, new)?;
+    let mut kept = KeptHashes::default();
+    let path = proof::consistency(old, new, |level, at| subtree(&mut kept, newest.size, level, at));
+    let path = path.map_err(error::report)?.unwrap_or_default();
+    Ok(path.iter().map(|hash| STANDARD.encode(hash)).collect())
+}
+
+/// Number of entries that the tables of the log hold.
+fn size_now() -> u64 {
+    log::newest().map_or(0, |newest| newest.size)
+}
+
+/// The entry that a transaction wrote.
+fn seq_of(ledger: Ledger, tx: i64) -> Result<Option<i64>> {
+    let query = "select seq from kakunin.ledger_entry where ledger = $1 and tx = $2 and tx > 0";
+    let found = Spi::connect(|client| {
+        let found = client.select(query, Some(1), &[ledger.number.into(), tx.into()])?;
+        if found.is_empty() { Ok(None) } else { found.first().get_one::<i64>() }
+    });
+    found.map_err(error::spi)
+}
