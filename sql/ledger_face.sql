@@ -58,3 +58,11 @@ comment on function kakunin.close_ledger(regclass, text) is
     'Ends a ledger: nothing can be added to it any more';
 comment on function kakunin.begin_epoch(text) is
     'Says in every ledger that the server was restored, promoted or moved; returns how many ledgers there are';
+
+create function kakunin.export_ledger(relation regclass default null) returns setof text
+    language c volatile parallel unsafe
+    -- Definer: reads rows and entries that its caller may have no right to read.
+    security definer set search_path = pg_catalog, pg_temp
+    as 'MODULE_PATHNAME', 'kakunin_export_ledger';
+comment on function kakunin.export_ledger(regclass) is
+    'The log, or one ledger, as lines for kakunin-verify: entries, rows, checkpoints and proofs';

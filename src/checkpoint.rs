@@ -6,7 +6,7 @@
 
 mod append;
 mod durable;
-mod log;
+pub mod log;
 pub mod proofs;
 
 use crate::error::{self, Result};
@@ -70,10 +70,15 @@ pub fn verifier_key() -> Result<Option<String>> {
 }
 
 fn verifier_key_of(log: &StoredLog) -> Result<String> {
+    key_that_signs(log).map(|key| key.to_string())
+}
+
+/// The public key of the log's own.
+pub fn key_that_signs(log: &StoredLog) -> Result<VerifierKey> {
     let key = signer::key_of(&log.key)?;
     let malformed = || error::report(Reason::SealedKeyMalformed { name: key.name.clone() });
     let public_key = key.public_key.clone().try_into().map_err(|_| malformed())?;
-    Ok(VerifierKey::new(&*log.origin, public_key).map_err(|_| malformed())?.to_string())
+    VerifierKey::new(&*log.origin, public_key).map_err(|_| malformed())
 }
 
 fn name(origin: &str) -> Result<StoredLog> {

@@ -23,7 +23,12 @@ pub fn report(reason: Reason) -> ErrorReport {
 
 /// Raises a refusal, where there is no way to return it: in a trigger, or in a callback of PostgreSQL's.
 pub fn raise(reason: Reason) -> ! {
-    report(reason).report(PgLogLevel::ERROR);
+    throw(report(reason))
+}
+
+/// The same of a report that was made.
+pub fn throw(report: ErrorReport) -> ! {
+    report.report(PgLogLevel::ERROR);
     unreachable!("an error report of level ERROR does not return")
 }
 

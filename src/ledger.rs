@@ -10,6 +10,7 @@ mod codec;
 mod columns;
 mod commit;
 pub mod ends;
+mod export;
 pub mod fault;
 pub mod head;
 mod members;
@@ -21,6 +22,7 @@ pub mod raw;
 pub mod redact;
 mod refuse;
 pub mod rows;
+mod sort;
 pub mod store;
 pub mod verify;
 
@@ -65,4 +67,10 @@ fn run(statement: &str) {
     if let Err(failure) = Spi::run(statement) {
         ereport!(ERROR, PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{failure}"));
     }
+}
+
+/// Bytes for sorting: maintenance_work_mem, as for building an index.
+fn memory() -> usize {
+    // SAFETY: reads a variable of this backend; it is in kB.
+    usize::try_from(unsafe { pg_sys::maintenance_work_mem }).unwrap_or(0) * 1024
 }

@@ -125,6 +125,44 @@ impl StoredRange {
     }
 }
 
+/// All of them in the order of the log.
+pub fn ranges_as_of(snapshot: pg_sys::Snapshot) -> Vec<StoredRange> {
+    let mut ranges = Vec::new();
+    // SAFETY: the caller has the snapshot registered.
+    unsafe {
+        store::in_order_as_of(Table::LogRange, Table::LogRangeKey, &[], Order::Ascending, snapshot, &mut |fields| {
+            ranges.extend(StoredRange::of(fields));
+            true
+        });
+    }
+    ranges
+}
+
+/// The sizes of all checkpoints, ascending.
+pub fn checkpoints_as_of(snapshot: pg_sys::Snapshot) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    // SAFETY: the caller has the snapshot registered.
+    unsafe {
+        store::in_order_as_of(
+            Table::Checkpoint,
+            Table::CheckpointKey,
+            &[],
+            Order::Ascending,
+            snapshot,
+            &mut |fields| {
+                sizes.extend(fields.bigint(1).and_then(|size| u64::try_from(size).ok()));
+                true
+            },
+        );
+    }
+    sizes
+}
+
+/// The last entry of a ledger that is in one of the ranges.
+pub fn last_seq_of(ranges: &[StoredRange], ledger: i32) -> Option<i64> {
+    ranges.iter().rev().find(|range| range.ledger == ledger).map(|range| range.last_seq)
+}
+
 /// Up to where the log has the entries of a ledger.
 pub fn last_range(ledger: i32) -> Option<StoredRange> {
     range(Table::LogRangeLedger, &[Key::integer(2, ledger)])

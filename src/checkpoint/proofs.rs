@@ -37,7 +37,8 @@ pub fn inclusion_proof(relation: Option<pg_sys::Oid>, tx: Option<i64>, checkpoin
     prove(ledger, seq, &checkpoint).map_err(error::report)
 }
 
-fn prove(ledger: Ledger, seq: i64, checkpoint: &Stored) -> std::result::Result<String, Reason> {
+/// The proof of an entry under a checkpoint.
+pub fn prove(ledger: Ledger, seq: i64, checkpoint: &Stored) -> std::result::Result<String, Reason> {
     let uncovered = Reason::EntryNotCovered { seq, size: checkpoint.size };
     let index = log::index_of(ledger.number, seq).filter(|index| *index < checkpoint.size).ok_or(uncovered)?;
     let mut kept = KeptHashes::default();

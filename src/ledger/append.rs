@@ -108,6 +108,22 @@ pub unsafe fn trigger_data(call: pg_sys::FunctionCallInfo) -> Option<*mut pg_sys
     }
 }
 
+/// An argument of type oid, or one such as regclass; None if it is NULL or not there.
+///
+/// # Safety
+/// The call is PostgreSQL's.
+pub unsafe fn oid_argument(call: pg_sys::FunctionCallInfo, at: usize) -> Option<pg_sys::Oid> {
+    // SAFETY: a call has as many arguments as it states.
+    unsafe {
+        if usize::try_from((*call).nargs).is_ok_and(|count| at < count) {
+            let argument = *(*call).args.as_ptr().add(at);
+            (!argument.isnull).then(|| pg_sys::Oid::from(argument.value.value() as u32))
+        } else {
+            None
+        }
+    }
+}
+
 /// The ledger that the trigger's argument names.
 unsafe fn ledger_id(trigger: *mut pg_sys::Trigger, relation: pg_sys::Oid) -> LedgerId {
     // SAFETY: a trigger's arguments are NUL-terminated, as many as it states.

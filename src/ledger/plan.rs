@@ -74,20 +74,35 @@ pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
     plan
 }
 
-/// Where a row of a ledger says it stands, without a plan for its table.
-///
-/// # Safety
-/// The tuple is of this description.
-pub unsafe fn place_of(tuple: pg_sys::HeapTuple, description: pg_sys::TupleDesc) -> Option<Place> {
-    // SAFETY: by the caller's promise.
-    unsafe {
-        let datum = |name| {
-            let at = i32::try_from(store::attribute_named(description, name)?).ok()? + 1;
+/// Finds where rows say they stand, without a plan for their table.
+pub struct PlaceFinder {
+    tx: i32,
+    row: i32,
+}
+
+impl PlaceFinder {
+    /// For rows of this description; None if it is not that of a ledger's table.
+    ///
+    /// # Safety
+    /// The description is valid.
+    pub unsafe fn of(description: pg_sys::TupleDesc) -> Option<Self> {
+        // SAFETY: by the caller's promise.
+        let number = |name| Some(i32::try_from(unsafe { store::attribute_named(description, name) }?).ok()? + 1);
+        Some(Self { tx: number(TX)?, row: number(ROW)? })
+    }
+
+    /// The place of a row.
+    ///
+    /// # Safety
+    /// The tuple is of the description that this was made for.
+    pub unsafe fn place(&self, tuple: pg_sys::HeapTuple, description: pg_sys::TupleDesc) -> Option<Place> {
+        let datum = |number| {
             let mut null = true;
-            let datum = pg_sys::heap_getattr(tuple, at, description, &mut null);
+            // SAFETY: by the caller's promise.
+            let datum = unsafe { pg_sys::heap_getattr(tuple, number, description, &mut null) };
             (!null).then_some(datum)
         };
-        Some(Place { tx: datum(TX)?.value() as i64, row: datum(ROW)?.value() as i32 })
+        Some(Place { tx: datum(self.tx)?.value() as i64, row: datum(self.row)?.value() as i32 })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The triggers that refuse every change of what a ledger holds.
 
-use super::plan::{self, Place};
+use super::plan::{Place, PlaceFinder};
 use super::{append, fault, head};
 use crate::error;
 use kakunin_core::Reason;
@@ -64,7 +64,8 @@ unsafe fn passes(trigger: *mut pg_sys::TriggerData) -> bool {
             return true;
         }
         let description = (*relation).rd_att;
-        plan::place_of((*trigger).tg_trigtuple, description) == Some(allowed)
+        let finder = PlaceFinder::of(description);
+        finder.and_then(|finder| finder.place((*trigger).tg_trigtuple, description)) == Some(allowed)
     }
 }
 

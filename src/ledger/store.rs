@@ -200,7 +200,11 @@ pub fn in_order(table: Table, index: Table, keys: &[Key], order: Order, visit: &
     }
 }
 
-unsafe fn in_order_as_of(
+/// Rows in the order of an index, until `visit` says false, as the snapshot sees them.
+///
+/// # Safety
+/// The snapshot is registered.
+pub unsafe fn in_order_as_of(
     table: Table,
     index: Table,
     keys: &[Key],

@@ -1,7 +1,6 @@
 //! `kakunin.verify_ledger`: is a ledger what its entries say, and are they a chain that checkpoints vouch for?
 
 mod rows;
-mod sort;
 mod table;
 
 use super::store::{self, Ledger};
@@ -78,7 +77,7 @@ fn verify(ledger: Ledger, faults: &mut Faults) {
     // until the end.
     unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let mut rows = rows::Rows::new(ledger.id, memory());
+        let mut rows = rows::Rows::new(ledger.id, super::memory());
         let chain = check_chain(ledger, snapshot, &mut rows, faults);
         table::check_columns(ledger, chain.map.as_ref(), faults);
         let columns = store::columns(ledger.number);
@@ -173,10 +172,4 @@ unsafe fn check_chain(ledger: Ledger, snapshot: pg_sys::Snapshot, rows: &mut row
     }
     verifier.finish(faults);
     chain
-}
-
-/// Bytes for sorting: maintenance_work_mem, as for building an index.
-fn memory() -> usize {
-    // SAFETY: reads a variable of this backend; it is in kB.
-    usize::try_from(unsafe { pg_sys::maintenance_work_mem }).unwrap_or(0) * 1024
 }

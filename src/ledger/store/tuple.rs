@@ -182,6 +182,17 @@ impl Values {
         datum
     }
 
+    /// Adds the row to a result.
+    ///
+    /// # Safety
+    /// The values are of the description's columns.
+    pub unsafe fn put(mut self, store: *mut pg_sys::Tuplestorestate, description: pg_sys::TupleDesc) {
+        // SAFETY: by the caller's promise; the row is copied.
+        unsafe {
+            pg_sys::tuplestore_putvalues(store, description, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
+        }
+    }
+
     /// Inserts the row and its index entries.
     ///
     /// # Safety

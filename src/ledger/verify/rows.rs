@@ -2,9 +2,9 @@
 
 use super::super::plan::Plan;
 use super::super::raw::RowMemory;
+use super::super::sort::{Sorted, Sorter};
 use super::super::store::Ledger;
 use super::super::{fault, pending};
-use super::sort::{Sorted, Sorter};
 use kakunin_core::ledger::chain::{Stated, StoredRows};
 use kakunin_core::ledger::entry::Column;
 use kakunin_core::ledger::{Entry, Fault, FaultKind, Faults, LedgerId};
