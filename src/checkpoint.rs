@@ -136,8 +136,6 @@ fn sign(log: &StoredLog, key: SealedKey) -> std::result::Result<String, Reason> 
             plan.ranges.push(Range { ledger: ledger.number.cast_unsigned(), entries });
         }
     }
-    // From here on this transaction reads what it wrote.
-    backend::next_command();
     let (frontier, mut kept) = appender.finish();
     durable::wait()?;
     let new_size = frontier.size();

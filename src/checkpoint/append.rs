@@ -1,6 +1,7 @@
 //! Adds the entries of ledgers to the log, each after it was checked.
 
 use super::log::{self, KeptHashes};
+use crate::backend;
 use crate::ledger::raw::RowMemory;
 use crate::ledger::store::{self, Fields, Key, Ledger, Order, Table};
 use kakunin_core::Reason;
@@ -83,6 +84,8 @@ impl Appender {
         if count > 0 {
             let first_seq = check.seq - count.cast_signed() + 1;
             log::store_range(first_index, ledger.number, first_seq, check.seq);
+            // Whatever reads the log from here on reads this.
+            backend::next_command();
         }
         Ok(count)
     }

@@ -165,12 +165,12 @@ pub fn last_seq_of(ranges: &[StoredRange], ledger: i32) -> Option<i64> {
 
 /// Up to where the log has the entries of a ledger.
 pub fn last_range(ledger: i32) -> Option<StoredRange> {
-    range(Table::LogRangeLedger, &[Key::integer(2, ledger)])
+    range(Table::LogRangeLedger, &[Key::integer(1, ledger)])
 }
 
 /// Where entry `seq` of a ledger is in the log, if it is.
 pub fn index_of(ledger: i32, seq: i64) -> Option<u64> {
-    let found = range(Table::LogRangeLedger, &[Key::integer(2, ledger), Key::bigint_to(3, seq)])?;
+    let found = range(Table::LogRangeLedger, &[Key::integer(1, ledger), Key::bigint_to(2, seq)])?;
     (seq <= found.last_seq).then(|| (found.first_index + (seq - found.first_seq)).cast_unsigned())
 }
 

@@ -190,7 +190,7 @@ pub unsafe fn entries_as_of(
     unsafe { in_order_as_of(Table::Entry, Table::EntryKey, &keys, Order::Ascending, snapshot, visit) };
 }
 
-/// Rows in the order of an index, until `visit` says false, as they are now.
+/// Rows in the order of an index, until `visit` says false, as they are now. The columns of keys are the index's.
 pub fn in_order(table: Table, index: Table, keys: &[Key], order: Order, visit: &mut dyn FnMut(&Fields<'_>) -> bool) {
     // SAFETY: the snapshot is registered until the scan is over; after an error, PostgreSQL's resource owner drops it.
     unsafe {

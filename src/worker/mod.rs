@@ -1,8 +1,11 @@
 //! The processes of our own: the signer, and a worker for each database of `kakunin.databases`.
 
+mod checkpoints;
 pub mod keys;
 mod signer;
 
+use crate::config;
+use crate::slots::DATABASES_MAX;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 use std::time::Duration;
@@ -17,6 +20,23 @@ pub fn register() {
         .set_start_time(BgWorkerStartTime::PostmasterStart)
         .set_restart_time(Some(Duration::from_secs(1)))
         .load();
+    let databases = config::signer::databases();
+    if databases.len() > DATABASES_MAX {
+        pgrx::warning!("kakunin.databases names more than {DATABASES_MAX} databases; those beyond have no worker");
+    }
+    for (place, database) in databases.iter().enumerate().take(DATABASES_MAX) {
+        // The name has room for 95 bytes; that of a database has at most 63.
+        let of = if database.len() < pg_sys::NAMEDATALEN as usize { database } else { "a name that is too long" };
+        BackgroundWorkerBuilder::new(&format!("kakunin worker of {of}"))
+            .set_type("kakunin worker")
+            .set_library("kakunin")
+            .set_function("kakunin_worker_main")
+            .set_argument(Some(pg_sys::Datum::from(place)))
+            .enable_spi_access()
+            .set_start_time(BgWorkerStartTime::RecoveryFinished)
+            .set_restart_time(Some(Duration::from_secs(5)))
+            .load();
+    }
 }
 
 /// The signals that a process of ours minds: SIGTERM ends it at the next place where it looks, SIGHUP makes it read the

@@ -23,6 +23,7 @@ mod python;
 mod refusals;
 mod registry;
 pub mod scene;
+mod signer;
 pub mod stage;
 mod standby;
 mod tool;
