@@ -48,7 +48,7 @@ comment on function kakunin.ledger_tx() is 'Default of ledger_tx: the number of 
 comment on function kakunin.ledger_row() is 'Default of ledger_row: the next row''s number within its transaction';
 comment on function kakunin.attach_ledger(regclass, text[]) is
     'Makes a table append-only and chains its rows; says what it did, a row for each step';
-comment on function kakunin.verify_ledger(regclass) is
+comment on function kakunin.verify_ledger(regclass, bigint, bigint, integer, boolean) is
     'A row for each fault of a ledger, or of all of them; none if they are sound';
 comment on function kakunin.redact(regclass, bigint, integer, text[], text) is
     'Erases values of redactable columns of one row; its hash holds commitments to them, which stay';
@@ -66,3 +66,27 @@ create function kakunin.export_ledger(relation regclass default null) returns se
     as 'MODULE_PATHNAME', 'kakunin_export_ledger';
 comment on function kakunin.export_ledger(regclass) is
     'The log, or one ledger, as lines for kakunin-verify: entries, rows, checkpoints and proofs';
+
+create function kakunin._index_fault(index regclass) returns text
+    language plpgsql volatile parallel unsafe set search_path = pg_catalog, pg_temp
+as $$
+declare
+    home name;
+begin
+    select n.nspname into home
+      from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'amcheck';
+    if home is null then
+        raise exception using
+            errcode = 'object_not_in_prerequisite_state',
+            message = 'extension amcheck is not installed',
+            detail = 'amcheck_missing: It looks whether indexes lack rows.',
+            hint = 'CREATE EXTENSION amcheck, or leave indexes => true out.';
+    end if;
+    execute format('select %I.bt_index_check($1, true)', home) using index;
+    return null;
+exception
+    when index_corrupted or data_corrupted then
+        return sqlerrm;
+end
+$$;
+comment on function kakunin._index_fault(regclass) is 'What amcheck finds wrong with a B-tree, and whether it lacks rows; NULL if nothing';

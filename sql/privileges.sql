@@ -57,7 +57,7 @@ grant execute on function
 to kakunin_admin;
 grant select on kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry, kakunin.ledger_redaction
 to kakunin_auditor, kakunin_admin;
-grant execute on function kakunin.verify_ledger(regclass), kakunin.export_ledger(regclass)
+grant execute on function kakunin.verify_ledger(regclass, bigint, bigint, integer, boolean), kakunin.export_ledger(regclass)
 to kakunin_auditor, kakunin_admin;
 
 -- An agent may ask about a certificate whose serial number it was given.

@@ -91,6 +91,25 @@ fn name(origin: &str) -> Result<StoredLog> {
     Ok(log)
 }
 
+/// What the signer remembers of a log, once no checkpoint is being made: None if it remembers nothing, or does not run.
+pub fn settled_last(origin: &str) -> Option<Last> {
+    let ask = || match slots::call(&Request::LastCheckpoint { origin: origin.to_owned() }) {
+        Ok(Response::Last(last)) => last,
+        _ => None,
+    };
+    let size = |last: &Last| {
+        let note = Note::parse(&last.note).ok()?;
+        Checkpoint::parse(note.text()).ok().map(|checkpoint| checkpoint.size)
+    };
+    let last = ask()?;
+    if size(&last) > log::newest().map(|newest| newest.size) {
+        // Signed, and perhaps not committed yet: whoever makes checkpoints holds this lock.
+        log::wait_for_others();
+        return ask();
+    }
+    Some(last)
+}
+
 /// The database's name, and something that no other log has.
 fn default_origin() -> String {
     let plain = |character: char| {

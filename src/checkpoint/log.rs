@@ -25,6 +25,16 @@ pub fn named() -> Option<StoredLog> {
     found
 }
 
+/// Waits until no other transaction is making a checkpoint.
+pub fn wait_for_others() {
+    let log = Table::Log.oid();
+    // SAFETY: takes a lock that conflicts with theirs, and drops it at once.
+    unsafe {
+        pg_sys::LockRelationOid(log, pg_sys::ShareLock as i32);
+        pg_sys::UnlockRelationOid(log, pg_sys::ShareLock as i32);
+    }
+}
+
 /// A row of kakunin.checkpoint.
 pub struct Stored {
     pub size: u64,
@@ -174,6 +184,25 @@ pub fn index_of(ledger: i32, seq: i64) -> Option<u64> {
     (seq <= found.last_seq).then(|| (found.first_index + (seq - found.first_seq)).cast_unsigned())
 }
 
+/// The last entry of a ledger that is in the log of a size; 0 if there is none.
+pub fn last_covered(ledger: i32, size: u64) -> i64 {
+    let mut last = 0;
+    store::in_order(
+        Table::LogRange,
+        Table::LogRangeLedger,
+        &[Key::integer(1, ledger)],
+        Order::Descending,
+        &mut |fields| match StoredRange::of(fields) {
+            Some(range) if range.last_index() < size => {
+                last = range.last_seq;
+                false
+            }
+            _ => true,
+        },
+    );
+    last
+}
+
 /// The last row, in the order of the index, that the keys allow.
 fn range(index: Table, keys: &[Key]) -> Option<StoredRange> {
     let mut found = None;
@@ -269,7 +298,7 @@ impl Hashes for KeptHashes {
         let mut found = None;
         let memory = RowMemory::new();
         store::in_order(Table::LogTile, Table::LogTileKey, &keys, Order::Ascending, &mut |fields| {
-            found = memory.act(|| fields.bytes(3).and_then(|hashes| Some(hashes.as_chunks().0.to_vec())));
+            found = memory.act(|| fields.bytes(3).map(|hashes| hashes.as_chunks().0.to_vec()));
             false
         });
         let found = found.filter(|hashes: &Vec<Hash>| hashes.len() == WIDTH).ok_or_else(|| broken_tile(tile))?;

@@ -150,6 +150,18 @@ pub fn commitment(ledger: i32, tx: i64, row: i32, number: u16) -> Option<[u8; 32
     found
 }
 
+/// Transaction, row and column of each value of a ledger that was erased.
+pub fn redactions(ledger: i32) -> Vec<(u64, u64, u16)> {
+    let mut found = Vec::new();
+    scan(Table::Redaction, Some(Table::RedactionKey), &[Key::integer(1, ledger)], &mut |fields| {
+        found.extend((|| {
+            let (tx, row) = (fields.bigint(2)?, fields.integer(3)?);
+            Some((u64::try_from(tx).ok()?, u64::try_from(row).ok()?, u16::try_from(fields.integer(4)?).ok()?))
+        })());
+    });
+    found
+}
+
 /// The newest entry of a ledger, as it is committed now.
 pub fn head(ledger: i32) -> Option<Head> {
     let mut found = None;

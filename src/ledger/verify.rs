@@ -1,69 +1,108 @@
 //! `kakunin.verify_ledger`: is a ledger what its entries say, and are they a chain that checkpoints vouch for?
 
+mod log;
 mod rows;
+mod single;
 mod table;
 
 use super::store::{self, Ledger};
 use super::{fault, members};
+use crate::checkpoint;
 use crate::error::{self, Result};
-use kakunin_core::ledger::chain::ChainVerifier;
+use kakunin_core::Reason;
+use kakunin_core::ledger::chain::{ChainVerifier, Head};
 use kakunin_core::ledger::{Detail, Fault, FaultKind, Faults, Kind};
 use pgrx::prelude::*;
+use std::collections::HashSet;
 
 /// kakunin.ledger_fault: ledger, relation, seq, row_number, fault, detail.
 type FaultRow = (Option<pgrx::Uuid>, Option<pg_sys::Oid>, Option<i64>, Option<i64>, String, String);
+type FaultRows = TableIterator<
+    'static,
+    (
+        name!(ledger, Option<pgrx::Uuid>),
+        name!(relation, Option<pg_sys::Oid>),
+        name!(seq, Option<i64>),
+        name!(row_number, Option<i64>),
+        name!(fault, String),
+        name!(detail, String),
+    ),
+>;
 
 /// Checks one ledger, or all of them, and returns a row for each fault; none if all is sound.
+///
+/// `since` is the size of a checkpoint: what it covers is believed. `tx` and `row_number` choose one entry or one row.
+/// With `indexes`, extension amcheck looks whether indexes lack rows.
 // Definer: reads rows and entries that its caller may have no right to; only the facts of a fault come out.
 #[pg_extern(sql = r#"
-create function kakunin.verify_ledger(relation regclass default null)
-    returns setof kakunin.ledger_fault
+create function kakunin.verify_ledger(
+    relation regclass default null, since bigint default null,
+    tx bigint default null, row_number integer default null, indexes boolean default false
+) returns setof kakunin.ledger_fault
     language c volatile parallel unsafe
     security definer set search_path = pg_catalog, pg_temp
     as 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
 fn verify_ledger(
     relation: Option<pg_sys::Oid>,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(ledger, Option<pgrx::Uuid>),
-            name!(relation, Option<pg_sys::Oid>),
-            name!(seq, Option<i64>),
-            name!(row_number, Option<i64>),
-            name!(fault, String),
-            name!(detail, String),
-        ),
-    >,
-> {
+    since: Option<i64>,
+    tx: Option<i64>,
+    row_number: Option<i32>,
+    indexes: Option<bool>,
+) -> Result<FaultRows> {
+    let all = store::ledgers();
     let ledgers = match relation {
-        None => store::ledgers(),
+        None if tx.is_some() => return Err(error::report(Reason::ArgumentNull { what: "relation".into() })),
+        None => all.clone(),
         Some(relation) => vec![super::ledger_of(relation).map_err(error::report)?],
     };
+    let since = since.map(covered).transpose().map_err(error::report)?;
+    let remembered = log::Remembered::ask();
     let mut found = Vec::new();
-    for ledger in ledgers {
-        let mut faults = Faults::new();
-        verify(ledger, &mut faults);
-        let count = faults.count();
-        let list = faults.take();
-        if count > list.len() as u64 {
-            notice!(
-                "{} has {count} faults, of which the first {} are listed",
-                fault::table_name(ledger.relation),
-                list.len()
-            );
+    // SAFETY: one snapshot for entries and rows, so that a transaction is seen whole or not at all; it is registered
+    // until the end.
+    unsafe {
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        for ledger in &ledgers {
+            let mut faults = Faults::new();
+            match tx {
+                Some(tx) => single::check(*ledger, tx, row_number, snapshot, &mut faults),
+                None => verify(*ledger, since, indexes.unwrap_or(false), snapshot, &mut faults),
+            }
+            collect(Some(*ledger), faults, &mut found);
         }
-        found.extend(list.into_iter().map(|fault| row(ledger, fault)));
+        if tx.is_none() {
+            let mut faults = Faults::new();
+            log::check(remembered, since, &all, snapshot, &mut faults);
+            collect(None, faults, &mut found);
+        }
+        pg_sys::UnregisterSnapshot(snapshot);
     }
     Ok(TableIterator::new(found))
 }
 
-fn row(ledger: Ledger, fault: Fault) -> FaultRow {
+/// The size of a checkpoint that there is.
+fn covered(size: i64) -> std::result::Result<u64, Reason> {
+    let newest = checkpoint::log::newest().map_or(0, |newest| newest.size);
+    let invalid = Reason::CheckpointSizeInvalid { size, max: newest };
+    checkpoint::log::of_size(size).map(|stored| stored.size).ok_or(invalid)
+}
+
+fn collect(ledger: Option<Ledger>, mut faults: Faults, found: &mut Vec<FaultRow>) {
+    let count = faults.count();
+    let list = faults.take();
+    if count > list.len() as u64 {
+        let name = ledger.map_or("the log".into(), |ledger| fault::table_name(ledger.relation));
+        notice!("{name} has {count} faults, of which the first {} are listed", list.len());
+    }
+    found.extend(list.into_iter().map(|fault| row(ledger, fault)));
+}
+
+fn row(ledger: Option<Ledger>, fault: Fault) -> FaultRow {
     let signed = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok());
     (
-        Some(pgrx::Uuid::from_bytes(ledger.id.0)),
-        Some(ledger.relation),
+        fault.ledger.map(|id| pgrx::Uuid::from_bytes(id.0)),
+        ledger.map(|ledger| ledger.relation),
         signed(fault.seq),
         signed(fault.row),
         fault.fault.slug().to_owned(),
@@ -71,14 +110,12 @@ fn row(ledger: Ledger, fault: Fault) -> FaultRow {
     )
 }
 
-fn verify(ledger: Ledger, faults: &mut Faults) {
+unsafe fn verify(ledger: Ledger, since: Option<u64>, indexes: bool, snapshot: pg_sys::Snapshot, faults: &mut Faults) {
     table::check(ledger, faults);
-    // SAFETY: one snapshot for entries and rows, so that a transaction is seen whole or not at all; it is registered
-    // until the end.
+    // SAFETY: the caller has the snapshot registered.
     unsafe {
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let mut rows = rows::Rows::new(ledger.id, super::memory());
-        let chain = check_chain(ledger, snapshot, &mut rows, faults);
+        let chain = check_chain(ledger, since, snapshot, &mut rows, faults);
         table::check_columns(ledger, chain.map.as_ref(), faults);
         let columns = store::columns(ledger.number);
         for (member, is_leaf) in members::of(ledger) {
@@ -88,10 +125,13 @@ fn verify(ledger: Ledger, faults: &mut Faults) {
             let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
             rows.table(heap, ledger, &columns, snapshot, faults);
             pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
+            if indexes {
+                table::check_indexes(ledger, member, faults);
+            }
         }
         let absent = rows.compare(faults);
         chain.explain(ledger, absent, faults);
-        pg_sys::UnregisterSnapshot(snapshot);
+        chain.compare_redactions(ledger, faults);
     }
 }
 
@@ -99,11 +139,42 @@ fn verify(ledger: Ledger, faults: &mut Faults) {
 struct Chain {
     /// The newest column map.
     map: Option<Detail>,
+    /// The entry that states it.
+    map_seq: u64,
     /// First and last entry of each prune.
     pruned: Vec<(u64, u64)>,
+    /// Transaction, row and column of each value that an entry says was erased.
+    redacted: HashSet<(u64, u64, u16)>,
 }
 
 impl Chain {
+    /// Learns from an entry. Of column maps the newest counts, whichever comes first here.
+    fn take(&mut self, entry: &kakunin_core::ledger::Entry) {
+        match (entry.kind, entry.detail()) {
+            (Kind::Open | Kind::Columns, Ok(detail)) if self.map_seq < entry.seq => {
+                self.map = Some(detail);
+                self.map_seq = entry.seq;
+            }
+            (Kind::Prune, Ok(Detail::Prune { first, last, .. })) => self.pruned.push((first, last)),
+            (Kind::Redact, Ok(Detail::Redact { columns, row, tx, .. })) => {
+                self.redacted.extend(columns.into_iter().map(|column| (tx, row, column)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Values that are gone must have been redacted by an entry.
+    fn compare_redactions(&self, ledger: Ledger, faults: &mut Faults) {
+        for (tx, row, number) in store::redactions(ledger.number) {
+            if !self.redacted.contains(&(tx, row, number)) {
+                let detail =
+                    format!("column {number} of row {row} of transaction {tx} was erased, and no entry says so");
+                let (ledger, row, fault) = (Some(ledger.id), Some(row), FaultKind::Altered);
+                faults.push(Fault { ledger, seq: None, row, fault, detail, line: 0 });
+            }
+        }
+    }
+
     /// Rows that are gone must have been pruned.
     fn explain(&self, ledger: Ledger, absent: Vec<u64>, faults: &mut Faults) {
         let mut stretch: Option<(u64, u64)> = None;
@@ -130,27 +201,47 @@ impl Chain {
     }
 }
 
-unsafe fn check_chain(ledger: Ledger, snapshot: pg_sys::Snapshot, rows: &mut rows::Rows, faults: &mut Faults) -> Chain {
+unsafe fn check_chain(
+    ledger: Ledger,
+    since: Option<u64>,
+    snapshot: pg_sys::Snapshot,
+    rows: &mut rows::Rows,
+    faults: &mut Faults,
+) -> Chain {
+    let mut chain = Chain { map: None, map_seq: 0, pruned: Vec::new(), redacted: HashSet::new() };
+    let believed = since.map_or(0, |size| checkpoint::log::last_covered(ledger.number, size));
     let mut verifier = ChainVerifier::new(ledger.id);
-    let mut chain = Chain { map: None, pruned: Vec::new() };
-    let mut count = 0_u64;
-    // SAFETY: the snapshot is registered by the caller.
+    let (mut count, mut first_tx) = (0_u64, u64::MAX);
+    // SAFETY: the caller has the snapshot registered.
     unsafe {
-        store::entries_as_of(ledger.number, 0, snapshot, &mut |fields| {
+        store::entries_as_of(ledger.number, believed.max(1), snapshot, &mut |fields| {
             count += 1;
-            match store::entry(fields, ledger.id) {
-                Some((entry, stored)) => match entry.hash() {
-                    Ok(hash) => {
-                        verifier.entry(&entry, &hash, Some(&stored), count, faults);
-                        rows.entry(&entry);
-                        match (entry.kind, entry.detail()) {
-                            (Kind::Open | Kind::Columns, Ok(detail)) => chain.map = Some(detail),
-                            (Kind::Prune, Ok(Detail::Prune { first, last, .. })) => chain.pruned.push((first, last)),
-                            _ => {}
-                        }
+            let read = store::entry(fields, ledger.id).map(|(entry, stored)| (entry.hash(), entry, stored));
+            match read {
+                Some((Ok(hash), entry, stored)) if believed > 0 && Ok(entry.seq) == u64::try_from(believed) => {
+                    let head = Head {
+                        seq: entry.seq,
+                        hash,
+                        rows: entry.first_row + entry.rows,
+                        at: entry.at,
+                        closed: entry.kind == Kind::Close,
+                    };
+                    verifier = ChainVerifier::resume(ledger.id, &head);
+                    if hash != stored {
+                        verifier.unreadable(entry.seq, &hash, "its bytes do not have its stored hash", count, faults);
                     }
-                    Err(what) => verifier.unreadable(entry.seq, &stored, &what.to_string(), count, faults),
-                },
+                }
+                Some((Ok(hash), entry, stored)) => {
+                    verifier.entry(&entry, &hash, Some(&stored), count, faults);
+                    if entry.rows > 0 {
+                        first_tx = first_tx.min(entry.tx);
+                        rows.entry(&entry);
+                    }
+                    chain.take(&entry);
+                }
+                Some((Err(what), entry, stored)) => {
+                    verifier.unreadable(entry.seq, &stored, &what.to_string(), count, faults);
+                }
                 None => {
                     let seq = fields.bigint(2).and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0);
                     verifier.unreadable(seq, &[0; 32], "a column holds what no entry can", count, faults);
@@ -158,17 +249,27 @@ unsafe fn check_chain(ledger: Ledger, snapshot: pg_sys::Snapshot, rows: &mut row
             }
             true
         });
+        if believed > 0 {
+            rows.start_at(i64::try_from(first_tx).unwrap_or(i64::MAX));
+            // Entries from before are believed, but rows of theirs can lie among the newer ones.
+            store::entries_as_of(ledger.number, 1, snapshot, &mut |fields| {
+                if fields.bigint(2).is_none_or(|seq| seq > believed) {
+                    return false;
+                }
+                if let Some((entry, _)) = store::entry(fields, ledger.id) {
+                    if entry.tx >= first_tx {
+                        rows.entry(&entry);
+                    }
+                    chain.take(&entry);
+                }
+                true
+            });
+        }
     }
     if count == 0 {
-        let detail = "the ledger has no entry, not even its first";
-        faults.push(Fault {
-            ledger: Some(ledger.id),
-            seq: None,
-            row: None,
-            fault: FaultKind::Missing,
-            detail: detail.into(),
-            line: 0,
-        });
+        let detail = "the ledger has no entry, not even its first".to_owned();
+        let (ledger, fault) = (Some(ledger.id), FaultKind::Missing);
+        faults.push(Fault { ledger, seq: None, row: None, fault, detail, line: 0 });
     }
     verifier.finish(faults);
     chain

@@ -22,6 +22,23 @@ pub fn check(ledger: Ledger, faults: &mut Faults) {
     }
 }
 
+/// Has every B-tree of a table all of its rows? Extension amcheck looks, and raises where it finds something.
+pub fn check_indexes(ledger: Ledger, member: pg_sys::Oid, faults: &mut Faults) {
+    let details = Spi::connect(|client| {
+        let query = "
+            select format('%s: %s', x.indexrelid::regclass, f.fault)
+              from pg_index x join pg_class c on c.oid = x.indexrelid join pg_am a on a.oid = c.relam
+             cross join lateral (select kakunin._index_fault(x.indexrelid)) f(fault)
+             where x.indrelid = $1 and a.amname = 'btree' and x.indisvalid and f.fault is not null
+             order by 1";
+        let rows = client.select(query, None, &[member.into()])?;
+        rows.map(|row| row.get::<String>(1)).collect::<Result<Vec<_>, pgrx::spi::Error>>()
+    });
+    for detail in details.unwrap_or_else(|failure| fault::broken(&failure.to_string())).into_iter().flatten() {
+        found(ledger, FaultKind::IndexWrong, detail, faults);
+    }
+}
+
 /// Are the columns those of the chain's newest map? `newest` is its detail.
 pub fn check_columns(ledger: Ledger, newest: Option<&Detail>, faults: &mut Faults) {
     let map = store::columns(ledger.number);
