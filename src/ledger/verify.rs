@@ -17,18 +17,6 @@ use std::collections::HashSet;
 
 /// kakunin.ledger_fault: ledger, relation, seq, row_number, fault, detail.
 type FaultRow = (Option<pgrx::Uuid>, Option<pg_sys::Oid>, Option<i64>, Option<i64>, String, String);
-type FaultRows = TableIterator<
-    'static,
-    (
-        name!(ledger, Option<pgrx::Uuid>),
-        name!(relation, Option<pg_sys::Oid>),
-        name!(seq, Option<i64>),
-        name!(row_number, Option<i64>),
-        name!(fault, String),
-        name!(detail, String),
-    ),
->;
-
 /// Checks one ledger, or all of them, and returns a row for each fault; none if all is sound.
 ///
 /// `since` is the size of a checkpoint: what it covers is believed. `tx` and `row_number` choose one entry or one row.
@@ -43,13 +31,27 @@ create function kakunin.verify_ledger(
     security definer set search_path = pg_catalog, pg_temp
     as 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
+// pgrx must see the type itself.
+#[allow(clippy::type_complexity)]
 fn verify_ledger(
     relation: Option<pg_sys::Oid>,
     since: Option<i64>,
     tx: Option<i64>,
     row_number: Option<i32>,
     indexes: Option<bool>,
-) -> Result<FaultRows> {
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(ledger, Option<pgrx::Uuid>),
+            name!(relation, Option<pg_sys::Oid>),
+            name!(seq, Option<i64>),
+            name!(row_number, Option<i64>),
+            name!(fault, String),
+            name!(detail, String),
+        ),
+    >,
+> {
     let all = store::ledgers();
     let ledgers = match relation {
         None if tx.is_some() => return Err(error::report(Reason::ArgumentNull { what: "relation".into() })),
