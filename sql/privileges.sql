@@ -60,6 +60,10 @@ to kakunin_auditor, kakunin_admin;
 grant execute on function kakunin.verify_ledger(regclass, bigint, bigint, integer, boolean), kakunin.export_ledger(regclass)
 to kakunin_auditor, kakunin_admin;
 
+-- An administrator writes to the built-in ledger, an auditor reads it.
+grant insert, select on kakunin.audit_log to kakunin_admin;
+grant select on kakunin.audit_log to kakunin_auditor;
+
 -- An agent may ask about a certificate whose serial number it was given.
 grant execute on function kakunin.verify_certificate(text) to kakunin_agent, kakunin_auditor, kakunin_admin;
 

@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod attach;
+mod builtin;
 mod codec;
 mod columns;
 mod commit;

@@ -116,6 +116,7 @@ extension_sql_file!(
         checkpoint::proofs::consistency_proof
     ]
 );
+extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["ledger_face"]);
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 

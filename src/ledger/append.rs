@@ -1,6 +1,7 @@
 //! What happens when a row is inserted: the defaults that give it its place, and the trigger that takes its leaf.
 
-use super::{fault, pending, plan};
+use super::plan::PlaceFinder;
+use super::{fault, pending, plan, store};
 use crate::{backend, error, reading};
 use kakunin_core::Reason;
 use kakunin_core::ledger::LedgerId;
@@ -49,27 +50,38 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_append(call: pg_sys::FunctionCall
         {
             error::raise(Reason::LedgerTriggerOnly { function: "ledger_append" });
         }
-        append(relation, tuple, &ledger_id((*trigger).tg_trigger, (*relation).rd_id));
+        append(relation, tuple, ledger_id((*trigger).tg_trigger, (*relation).rd_id));
     }
     // The result of an AFTER trigger is ignored.
     pg_sys::Datum::from(0)
 }
 
-unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: &LedgerId) {
+unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Option<LedgerId>) {
     refuse_worker();
-    let plan = plan::of(relation, id);
-    let mut plan = plan.borrow_mut();
-    // SAFETY: the row that fired the trigger of this relation.
-    let place = unsafe { plan.take(tuple, (*relation).rd_att) };
-    let table = || fault::table_name(plan.relation);
-    let own = place.filter(|place| pending::with(|pending| pending.has_given(place.tx, place.row)));
-    let Some(place) = own else {
+    // SAFETY: the row that fired the trigger of this relation, which is open.
+    let (oid, description) = unsafe { ((*relation).rd_id, (*relation).rd_att) };
+    let known = plan::known(oid);
+    // SAFETY: as above.
+    let place = unsafe {
+        match &known {
+            Some(plan) => plan.borrow_mut().take(tuple, description),
+            None => PlaceFinder::of(description).and_then(|finder| finder.place(tuple, description)),
+        }
+    };
+    let Some(place) = place.filter(|place| pending::with(|pending| pending.has_given(place.tx, place.row))) else {
         // A row that was chained elsewhere: replicated, or restored from a dump. It is checked, not chained again.
         if is_importing() {
             return;
         }
-        error::raise(Reason::LedgerPlaceForged { table: table() });
+        error::raise(Reason::LedgerPlaceForged { table: fault::table_name(oid) });
     };
+    let plan = known.unwrap_or_else(|| {
+        let plan = plan::of(relation, id.as_ref());
+        // SAFETY: as above.
+        unsafe { plan.borrow_mut().take(tuple, description) };
+        plan
+    });
+    let mut plan = plan.borrow_mut();
     let ledger = plan.ledger;
     let leaf = plan.leaf().unwrap_or_else(|what| fault::unhashable(plan.relation, &what));
     // SAFETY: reads a variable of this backend.
@@ -124,14 +136,17 @@ pub unsafe fn oid_argument(call: pg_sys::FunctionCallInfo, at: usize) -> Option<
     }
 }
 
-/// The ledger that the trigger's argument names.
-unsafe fn ledger_id(trigger: *mut pg_sys::Trigger, relation: pg_sys::Oid) -> LedgerId {
+/// The ledger that the trigger's argument names; None where that is empty, as on tables that come with the extension.
+unsafe fn ledger_id(trigger: *mut pg_sys::Trigger, relation: pg_sys::Oid) -> Option<LedgerId> {
     // SAFETY: a trigger's arguments are NUL-terminated, as many as it states.
-    let argument =
-        unsafe { if (*trigger).tgnargs == 1 { CStr::from_ptr(*(*trigger).tgargs).to_str().ok() } else { None } };
-    argument
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| error::raise(Reason::LedgerUnknown { table: fault::table_name(relation) }))
+    let argument = unsafe {
+        if (*trigger).tgnargs == 1 { CStr::from_ptr(*(*trigger).tgargs).to_str().unwrap_or("?") } else { "?" }
+    };
+    if argument.is_empty() && store::is_ours(relation) {
+        return None;
+    }
+    let unknown = |_| error::raise(Reason::LedgerUnknown { table: fault::table_name(relation) });
+    Some(argument.parse().unwrap_or_else(unknown))
 }
 
 /// How PostgreSQL learns the calling convention.

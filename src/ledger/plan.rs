@@ -2,7 +2,7 @@
 
 use super::codec::Codec;
 use super::store::{self, Ledger};
-use super::{fault, raw};
+use super::{builtin, fault, raw};
 use crate::error;
 use kakunin_core::Reason;
 use kakunin_core::ledger::entry::Column;
@@ -49,16 +49,19 @@ pub struct Place {
     pub row: i32,
 }
 
-/// The plan for a table whose trigger names this ledger. Shared, because a codec can make PostgreSQL take in messages
+/// The plan for a table whose trigger names this ledger, or for one of ours. Shared, because a codec can make PostgreSQL take in messages
 /// that drop it from the cache.
-pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
+pub fn of(relation: pg_sys::Relation, id: Option<&LedgerId>) -> Rc<RefCell<Plan>> {
     // SAFETY: the caller has the relation open.
     let oid = unsafe { (*relation).rd_id };
-    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&oid).cloned()) {
+    if let Some(plan) = known(oid) {
         return plan;
     }
-    let ledger = store::ledger_by_id(id)
-        .unwrap_or_else(|| error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) }));
+    let unknown = || error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) });
+    let ledger = match id {
+        Some(id) => store::ledger_by_id(id).unwrap_or_else(unknown),
+        None => builtin::ledger(relation),
+    };
     // Whoever owns a table can give it a trigger that names another's ledger.
     if !belongs(oid, ledger.relation) {
         error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) });
@@ -72,6 +75,11 @@ pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
         PLANS.with_borrow_mut(|plans| plans.insert(oid, Rc::clone(&plan)));
     }
     plan
+}
+
+/// The plan for a table, if there is one.
+pub fn known(relation: pg_sys::Oid) -> Option<Rc<RefCell<Plan>>> {
+    PLANS.with_borrow(|plans| plans.get(&relation).cloned())
 }
 
 /// Finds where rows say they stand, without a plan for their table.

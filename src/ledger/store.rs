@@ -92,6 +92,15 @@ pub fn forget(relation: pg_sys::Oid) {
     });
 }
 
+/// Does this relation come with the extension?
+pub fn is_ours(relation: pg_sys::Oid) -> bool {
+    // SAFETY: catalogue lookups; unknown names give zero.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"kakunin".as_ptr(), true);
+        schema != pg_sys::InvalidOid && pg_sys::get_rel_namespace(relation) == schema
+    }
+}
+
 /// A ledger, as kakunin.ledger has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ledger {

@@ -136,7 +136,7 @@ const KIND: &str = "
                 when c.relkind not in ('r', 'p') then 1
                 when c.relpersistence <> 'p' then 3
                 when n.nspname in ('pg_catalog', 'information_schema', 'pg_toast') then 4
-                when n.nspname = 'kakunin' and c.relname not in ('audit_log', 'event') then 4
+                when n.nspname = 'kakunin' then 4
            end
       from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1";
 const TABLE: &str = "
