@@ -15,6 +15,7 @@ fn the_owner_maintains_a_ledger_and_adds_to_it() {
     let mut checks = Checks::new();
     allowed(&mut checks, "owner", &mut yard.owner(), ADDITIONS);
     allowed(&mut checks, "superuser", &mut yard.superuser(), ADDITIONS);
+    allowed(&mut checks, "unbridled", &mut yard.unbridled(), ADDITIONS);
     allowed(&mut checks, "superuser", &mut yard.superuser(), FOR_SUPERUSERS);
     checks.equal("all rolled back", yard.state(), before);
 }
