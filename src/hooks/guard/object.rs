@@ -2,7 +2,7 @@
 
 use super::family::{self, Standing};
 use super::kind::{Kind, Reach, is_column_of_ours};
-use super::{column, frame, look, refusal, trigger, types};
+use super::{column, frame, look, partition, refusal, trigger, types};
 use crate::error;
 use crate::ledger::table_name;
 use kakunin_core::Reason;
@@ -160,24 +160,10 @@ fn inheritance(child: pg_sys::Oid, parent: pg_sys::Oid) {
         Standing::Ledger(_) if !look::inherits(child, parent) => {
             refusal::definition("DETACH PARTITION", parent, standing);
         }
-        Standing::Ledger(_) if look::class(parent, |class| class.relkind as u8) == Some(b'p') => partition(child),
+        Standing::Ledger(_) if look::class(parent, |class| class.relkind as u8) == Some(b'p') => {
+            partition::joins(child)
+        }
         _ => refusal::definition("INHERIT", parent, standing),
-    }
-}
-
-/// What becomes a partition of a ledger brings no rows, and keeps those that come.
-fn partition(child: pg_sys::Oid) {
-    for member in look::descendants(child) {
-        let found = look::class(member, |class| (class.relkind as u8, class.relpersistence as u8, class.relhasrules));
-        let what = match found {
-            Some((b'p', ..)) => continue,
-            Some((b'r', b'p', false)) if look::has_rows(member) => "has rows already, which no entry names",
-            Some((b'r', b'p', false)) => continue,
-            Some((b'r', b'p', true)) => "has a rule",
-            Some((b'r', ..)) => "is not a permanent table",
-            _ => "is not a table of this database",
-        };
-        error::raise(Reason::LedgerPartition { partition: table_name(member), what });
     }
 }
 
