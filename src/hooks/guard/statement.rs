@@ -61,8 +61,8 @@ unsafe fn detach_concurrently(statement: *mut pg_sys::AlterTableStmt) {
         });
         if concurrently && (*name).schemaname.is_null() {
             let name = CStr::from_ptr((*name).relname);
-            let members = family::roots().into_iter().flat_map(look::descendants);
-            for member in members.filter(|member| look::relation(name, look::schema_of(*member)) == *member) {
+            let mut members = family::roots().into_iter().flat_map(look::descendants);
+            if let Some(member) = members.find(|member| look::relation(name, look::schema_of(*member)) == *member) {
                 refusal::definition("DETACH PARTITION … CONCURRENTLY", member, Standing::Ledger(member));
             }
         }
