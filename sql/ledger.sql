@@ -20,9 +20,10 @@ comment on column kakunin.ledger.relation is 'The table; of a partitioned one th
 comment on column kakunin.ledger.attached_at is 'When it became a ledger';
 comment on column kakunin.ledger.attached_by is 'Login role that made it one';
 
+-- No foreign key to kakunin.ledger: pg_restore -j loads the two in any order.
 -- Columns are known by name: PostgreSQL's own numbers change when a dump is restored.
 create table kakunin.ledger_column (
-    ledger integer not null references kakunin.ledger,
+    ledger integer not null,
     number integer not null check (number between 1 and 65535),
     name name not null,
     type text not null,

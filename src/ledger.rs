@@ -30,6 +30,7 @@ pub mod verify;
 use kakunin_core::Reason;
 use pgrx::prelude::*;
 
+pub use attach::partition_joined;
 pub use columns::changed as columns_changed;
 pub use commit::{at_abort, at_commit, before_commit, before_prepare, install};
 pub use fault::table_name;

@@ -15,6 +15,7 @@ fn the_owner_maintains_a_ledger_and_adds_to_it() {
     let mut checks = Checks::new();
     allowed(&mut checks, "owner", &mut yard.owner(), ADDITIONS);
     allowed(&mut checks, "superuser", &mut yard.superuser(), ADDITIONS);
+    allowed(&mut checks, "unbridled", &mut yard.unbridled(), ADDITIONS);
     allowed(&mut checks, "superuser", &mut yard.superuser(), FOR_SUPERUSERS);
     checks.equal("all rolled back", yard.state(), before);
 }
@@ -62,6 +63,12 @@ fn columns_partitions_and_indexes_are_added() {
          insert into app.event_far (id, day) values (1, '2030-01-01'); delete from app.event_far;
          alter table app.event attach partition app.event_far for values from ('2030-01-01') to ('2031-01-01')",
     );
+    let trigger =
+        "select string_agg(tgrelid::regclass || ' ' || tgenabled::text, ', ' order by tgrelid::regclass::text)
+        from pg_trigger where tgname = 'ledger_refuse_statement'
+        and tgrelid in ('app.event_next'::regclass, 'app.event_far'::regclass, 'app.event_far_1'::regclass)";
+    let expected = "app.event_far A, app.event_far_1 A, app.event_next A";
+    checks.equal("the trigger for statements", ask(&mut owner, trigger), expected.to_owned());
     checks.equal("no row came with them", rows(&mut owner), count);
     let mut superuser = yard.superuser();
     all_refused(

@@ -3,7 +3,7 @@
 #[path = "ledger_guard/yard.rs"]
 mod yard;
 
-use kakunin_tests::scene::{run, state};
+use kakunin_tests::scene::{ask, run, state};
 use kakunin_tests::{Checks, refusal_of};
 use yard::{Yard, allowed, attempt, refused};
 
@@ -19,6 +19,11 @@ fn all_refused(cases: &[(&str, &str)]) {
     let yard = Yard::new();
     let before = yard.state();
     let mut checks = Checks::new();
+    run(
+        &mut yard.superuser(),
+        "create access method other_heap type table handler heap_tableam_handler;
+         create foreign data wrapper w; create server s foreign data wrapper w; grant usage on foreign server s to owner",
+    );
     for (who, mut client) in [("owner", yard.owner()), ("superuser", yard.superuser()), ("unbridled", yard.unbridled())]
     {
         refused(&mut checks, who, &mut client, cases);
@@ -97,6 +102,13 @@ fn attack_01_columns_of_a_ledger_stay() {
         (COLUMN, "alter table app.event add column extra float default random()"),
         (
             COLUMN,
+            "create function app.alters() returns bool language plpgsql as
+                $$ begin alter table app.account set (fillfactor = 90); return true; end $$;
+             alter table app.note add column extra float default random(), alter column extra set default null,
+                add constraint c check (app.alters())",
+        ),
+        (
+            COLUMN,
             "create function app.swallow() returns bool language plpgsql as
                 $$ begin perform 1 / 0; return true; exception when others then return true; end $$;
              alter table app.note add column extra int default 5, add constraint c check (app.swallow())",
@@ -167,7 +179,10 @@ fn attack_01_no_rule_swallows_rows_and_no_table_stands_in() {
         (DEFINITION, "create or replace rule r as on delete to app.event do instead nothing"),
         (DEFINITION, "alter table app.note disable rule nothing"),
         (DEFINITION, "create table app.child () inherits (app.note)"),
-        (DEFINITION, "create table app.child (like app.note including constraints); alter table app.child inherit app.note"),
+        (
+            DEFINITION,
+            "create table app.child (like app.note including constraints); alter table app.child inherit app.note",
+        ),
         (DEFINITION, "create table app.parent (id bigint); alter table app.note inherit app.parent"),
         (
             DEFINITION,
@@ -199,10 +214,7 @@ fn attack_01_no_rule_swallows_rows_and_no_table_stands_in() {
             "create table app.body (b text primary key);
              alter table app.event add foreign key (body) references app.body on update cascade",
         ),
-        (
-            CASCADE,
-            "alter table app.note add column extra int references app.account on delete cascade",
-        ),
+        (CASCADE, "alter table app.note add column extra int references app.account on delete cascade"),
     ]);
 }
 
@@ -233,6 +245,14 @@ fn attack_01_partitions_of_a_ledger_stay_and_bring_no_rows() {
         ),
         (
             PARTITION,
+            "create table app.h partition of app.event for values from ('2022-01-01') to ('2023-01-01') using other_heap",
+        ),
+        (
+            PARTITION,
+            "create foreign table app.f partition of app.event for values from ('2022-01-01') to ('2023-01-01') server s",
+        ),
+        (
+            PARTITION,
             "create unlogged table app.u partition of app.event for values from ('2022-01-01') to ('2023-01-01')",
         ),
     ]);
@@ -254,6 +274,28 @@ fn attack_01_partitions_of_a_ledger_stay_and_bring_no_rows() {
     ] {
         checks.equal(statement, state(&mut client, statement), "23001".to_owned());
     }
+    // A name that comes to mean the ledger while the statement waits for its lock.
+    let mut other = yard.superuser();
+    run(
+        &mut other,
+        "create schema before; create table before.event (day date) partition by range (day);
+         create table before.event_old partition of before.event for values from ('2020-01-01') to ('2021-01-01')",
+    );
+    run(&mut client, "set search_path = before, app");
+    run(&mut other, "begin; drop table before.event");
+    let statement = "alter table event detach partition event_old concurrently";
+    let found = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| state(&mut client, statement));
+        let is_over = || waiting.is_finished() || waits(&mut yard.superuser());
+        kakunin_tests::wait_until("it waits, or was refused", || is_over().then_some(()));
+        run(&mut other, "commit");
+        waiting.join().expect("it does not panic")
+    });
+    checks.equal("another table's name", found, "23001".to_owned());
+    run(&mut client, "reset search_path");
+    let partitions =
+        "select count(*) from pg_inherits where inhparent = 'app.event'::regclass and not inhdetachpending";
+    checks.equal("no partition is half detached", ask(&mut client, partitions), "2".to_owned());
     // A partition that came later is one as well.
     run(&mut client, "create table app.event_later partition of app.event (ledger_tx default 3) default");
     refused(
@@ -270,6 +312,11 @@ fn attack_01_partitions_of_a_ledger_stay_and_bring_no_rows() {
     run(&mut client, "grant insert on app.event_later to owner");
     let found = attempt(&mut yard.owner(), "insert into app.event_later (id, day) values (1, '2030-01-01')");
     checks.equal("a place that was not given", found, "23001 ledger_place_forged".to_owned());
+}
+
+/// Does any session wait for a lock?
+fn waits(client: &mut postgres::Client) -> bool {
+    ask(client, "select count(*) from pg_stat_activity where wait_event_type = 'Lock'") != "0"
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod frame;
 mod kind;
 mod look;
 mod object;
+mod partition;
 mod refusal;
 mod statement;
 mod trigger;
@@ -85,9 +86,9 @@ unsafe extern "C-unwind" fn before_utility(statement: *mut pg_sys::Node) -> usiz
 
 #[pg_guard]
 unsafe extern "C-unwind" fn after_utility(depth: usize) {
-    if frame::leave(depth).is_some_and(|kind| kind.adds_columns()) {
-        column::check_added();
-    }
+    frame::leave(depth);
+    column::check_added(depth);
+    partition::complete(depth);
 }
 
 // Not guarded, as above.

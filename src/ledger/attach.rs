@@ -93,6 +93,27 @@ fn add_columns(table: &suitable::Table, redactable: &[String], steps: &mut Steps
     steps.push(("index".into(), format!("{brin}: finds the rows of an entry")));
 }
 
+/// A table has become a partition of a ledger. PostgreSQL has given it triggers for rows; those for statements it leaves
+/// to us.
+pub fn partition_joined(partition: pg_sys::Oid) {
+    // SAFETY: with missing_ok set, an unknown name gives 0.
+    let there = unsafe { pg_sys::get_trigger_oid(partition, c"ledger_refuse_statement".as_ptr(), true) };
+    if there == pg_sys::InvalidOid {
+        let name = fault::table_name(partition);
+        guard::allowed(|| {
+            refuse_statements(&name);
+            run(&format!("alter table {name} enable always trigger ledger_refuse_statement"));
+        });
+    }
+}
+
+fn refuse_statements(table: &str) {
+    run(&format!(
+        "create trigger ledger_refuse_statement before update or delete or truncate on {table}
+         for each statement execute function kakunin.ledger_refuse()"
+    ));
+}
+
 fn add_triggers(table: &suitable::Table, id: &LedgerId, steps: &mut Steps) {
     let name = &table.name;
     run(&format!(
@@ -103,10 +124,7 @@ fn add_triggers(table: &suitable::Table, id: &LedgerId, steps: &mut Steps) {
          execute function kakunin.ledger_refuse()"
     ));
     for relation in std::iter::once(name).chain(&table.partitions) {
-        run(&format!(
-            "create trigger ledger_refuse_statement before update or delete or truncate on {relation}
-             for each statement execute function kakunin.ledger_refuse()"
-        ));
+        refuse_statements(relation);
         for trigger in ["ledger_append", "ledger_refuse", "ledger_refuse_statement"] {
             run(&format!("alter table {relation} enable always trigger {trigger}"));
         }

@@ -38,9 +38,13 @@ impl Yard {
 
     /// Everything about the ledgers that must stay as it is.
     pub fn state(&self) -> Vec<String> {
-        let mut client = self.superuser();
-        STATE.iter().map(|query| ask(&mut client, query)).collect()
+        state_of(&mut self.superuser())
     }
+}
+
+/// The same of another database.
+pub fn state_of(client: &mut Client) -> Vec<String> {
+    STATE.iter().map(|query| ask(client, query)).collect()
 }
 
 /// Each statement must be refused as a change of a ledger, for the reason that is named; and must have changed nothing.
@@ -127,10 +131,12 @@ const STATE: &[&str] = &[
     "select md5(string_agg(t::text, '|' order by t::text)) from kakunin.ledger t",
     "select md5(string_agg(t::text, '|' order by t::text)) from kakunin.ledger_column t",
     "select md5(string_agg(t::text, '|' order by t::text)) from kakunin.ledger_entry t",
-    "select tgrelid::regclass, tgname, tgenabled, tgtype from pg_trigger where not tgisinternal order by 1, 2",
+    "select tgrelid::regclass, tgname, tgenabled, tgtype from pg_trigger where not tgisinternal
+        order by tgrelid::regclass::text, 2",
     "select oid::regclass, relkind, relpersistence, relhasrules, relispartition from pg_class
         where relnamespace::regnamespace::text in ('app', 'kakunin') order by oid::regclass::text",
     "select attrelid::regclass, attname, atttypid::regtype, attnotnull, atthasdef, attisdropped from pg_attribute
-        where attrelid in ('app.note'::regclass, 'app.event'::regclass) and attnum > 0 order by 1, 2",
-    "select oid::regprocedure, md5(prosrc) from pg_proc where pronamespace = 'kakunin'::regnamespace order by 1",
+        where attrelid in ('app.note'::regclass, 'app.event'::regclass) and attnum > 0
+        order by attrelid::regclass::text, 2",
+    "select oid::regprocedure, md5(prosrc) from pg_proc where pronamespace = 'kakunin'::regnamespace order by oid::regprocedure::text",
 ];

@@ -1,7 +1,7 @@
 //! Columns that are added to a ledger: rows that there are must have NULL in them, and so keep their hashes.
 
 use super::family::Standing;
-use super::{family, look};
+use super::{family, frame, look};
 use crate::{error, ledger};
 use kakunin_core::Reason;
 use pgrx::prelude::*;
@@ -9,13 +9,18 @@ use std::cell::RefCell;
 
 /// A column was added; it is looked at when the statement has done everything.
 pub fn added(relation: pg_sys::Oid, column: i16) {
-    let added = Added { relation, column, file: file_of(relation), level: super::frame::transaction_level() };
+    let added = Added { relation, column, file: file_of(relation), mark: frame::mark() };
     ADDED.with_borrow_mut(|columns| columns.push(added));
 }
 
-/// The statement that added them has ended.
-pub fn check_added() {
-    let columns = ADDED.take();
+/// The statement at this depth has ended: the columns that it added are looked at. Not before, also when other statements
+/// ran within it, as when a function in a check constraint runs some: it may yet write the table anew.
+pub fn check_added(depth: usize) {
+    let columns: Vec<Added> = ADDED.with_borrow_mut(|added| {
+        let (ended, open) = std::mem::take(added).into_iter().partition(|added| added.mark.ended_with(depth));
+        *added = open;
+        ended
+    });
     if columns.is_empty() {
         return;
     }
@@ -40,7 +45,7 @@ pub fn check_added() {
 
 /// What was added within a (sub)transaction of this level or deeper is not there any more.
 pub fn forget(level: i32) {
-    ADDED.with_borrow_mut(|columns| columns.retain(|added| added.level < level));
+    ADDED.with_borrow_mut(|columns| columns.retain(|added| !added.mark.undone_with(level)));
 }
 
 /// Has a row that was there before something else than NULL in it? Either the catalogue holds the value, or the table was
@@ -63,7 +68,7 @@ struct Added {
     relation: pg_sys::Oid,
     column: i16,
     file: pg_sys::Oid,
-    level: i32,
+    mark: frame::Mark,
 }
 
 thread_local! {

@@ -21,6 +21,7 @@ pub fn at_abort() {
     FRAMES.with_borrow_mut(Vec::clear);
     ALLOWANCE.set(None);
     super::column::forget(0);
+    super::partition::forget(0);
 }
 
 /// A savepoint or a block with an exception handler was rolled back, and with it what was begun in it.
@@ -35,6 +36,7 @@ pub fn at_subtransaction_abort() {
         ALLOWANCE.set(None);
     }
     super::column::forget(level);
+    super::partition::forget(level);
 }
 
 /// A statement begins. Answers how many are around it.
@@ -47,12 +49,32 @@ pub fn enter(kind: Kind) -> usize {
 }
 
 /// It ended, and all that was begun in it.
-pub fn leave(depth: usize) -> Option<Kind> {
-    FRAMES.with_borrow_mut(|frames| {
-        let ended = frames.get(depth).map(|frame| frame.kind);
-        frames.truncate(depth);
-        ended
-    })
+pub fn leave(depth: usize) {
+    FRAMES.with_borrow_mut(|frames| frames.truncate(depth));
+}
+
+/// A mark of the innermost statement, for what is to be looked at when it ends, and not before.
+pub fn mark() -> Mark {
+    Mark { depth: depth().saturating_sub(1), level: transaction_level() }
+}
+
+/// Which statement it was, and in which (sub)transaction.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    depth: usize,
+    level: i32,
+}
+
+impl Mark {
+    /// Has it ended, when the statement at this depth has?
+    pub fn ended_with(self, depth: usize) -> bool {
+        self.depth >= depth
+    }
+
+    /// Is it undone, when a (sub)transaction at this level is?
+    pub fn undone_with(self, level: i32) -> bool {
+        self.level >= level
+    }
 }
 
 /// The innermost statement.
@@ -92,8 +114,7 @@ fn depth() -> usize {
     FRAMES.with_borrow(Vec::len)
 }
 
-/// How many savepoints and blocks with exception handlers are open, and the transaction.
-pub fn transaction_level() -> i32 {
+fn transaction_level() -> i32 {
     // SAFETY: reads a variable of this backend.
     unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }

@@ -56,11 +56,6 @@ impl Kind {
             _ => false,
         }
     }
-
-    /// May it have added columns?
-    pub fn adds_columns(self) -> bool {
-        matches!(self, Self::AlterTable(_))
-    }
 }
 
 /// The kind of a statement.

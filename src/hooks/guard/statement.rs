@@ -36,13 +36,34 @@ unsafe fn alter_table(statement: *mut pg_sys::AlterTableStmt) {
         }
         let standing = family::standing(relation);
         let limit = match standing {
-            Standing::Stranger => return,
+            Standing::Stranger => return detach_concurrently(statement),
             Standing::Ledger(_) => Reach::Later,
             Standing::Own | Standing::Catalogue => Reach::Storage,
         };
         for command in kind::parts(statement) {
             if kind::reach(command) > limit {
                 refusal::definition(name_of((*command).subtype), relation, standing);
+            }
+        }
+    }
+}
+
+/// DETACH PARTITION CONCURRENTLY commits half way, before anything is reported, and the name may come to mean a ledger while
+/// the statement waits for a lock. A name without a schema is taken for whatever ledger has it; one with a schema cannot be
+/// turned around, since ledgers and their schemas are not renamed.
+unsafe fn detach_concurrently(statement: *mut pg_sys::AlterTableStmt) {
+    // SAFETY: a parse tree as PostgreSQL built it.
+    unsafe {
+        let name = (*statement).relation;
+        let concurrently = kind::parts(statement).into_iter().any(|command| {
+            (*command).subtype == part::AT_DetachPartition
+                && (*(*command).def.cast::<pg_sys::PartitionCmd>()).concurrent
+        });
+        if concurrently && (*name).schemaname.is_null() {
+            let name = CStr::from_ptr((*name).relname);
+            let mut members = family::roots().into_iter().flat_map(look::descendants);
+            if let Some(member) = members.find(|member| look::relation(name, look::schema_of(*member)) == *member) {
+                refusal::definition("DETACH PARTITION … CONCURRENTLY", member, Standing::Ledger(member));
             }
         }
     }
