@@ -93,6 +93,6 @@ grant execute on function kakunin.verifier_key() to public;
 grant select on kakunin.log, kakunin.log_range, kakunin.log_tile, kakunin.checkpoint, kakunin.outbox
     to kakunin_auditor, kakunin_admin;
 grant execute on function
-    kakunin.inclusion_proof(regclass, bigint, bigint),
+    kakunin.inclusion_proof(regclass, bigint, integer, bigint),
     kakunin.consistency_proof(bigint, bigint)
 to kakunin_auditor, kakunin_admin;

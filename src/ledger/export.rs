@@ -196,7 +196,7 @@ impl Writer<'_> {
 
     fn proof(&mut self, ledger: Ledger, seq: i64) -> Result<(), Reason> {
         let newest = log::newest().ok_or(Reason::NoCheckpoint)?;
-        let proof = proofs::prove(ledger, seq, &newest)?;
+        let proof = proofs::prove(ledger, 0, seq, None, &newest)?;
         self.sink.line(&proof_line(&proof));
         Ok(())
     }

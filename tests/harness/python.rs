@@ -34,8 +34,18 @@ impl Python {
     /// # Panics
     /// When it fails, with what it printed.
     pub fn run(&self, script: &str, arguments: &[&str]) -> String {
+        self.run_with_input(script, arguments, "")
+    }
+
+    /// The same with a text on standard input.
+    ///
+    /// # Panics
+    /// When it fails, with what it printed.
+    pub fn run_with_input(&self, script: &str, arguments: &[&str], input: &str) -> String {
+        let scratch = place::Scratch::new();
+        let input = fs::File::open(scratch.write("input", input.as_bytes())).expect("it was just written");
         let mut command = Command::new(&self.interpreter);
-        command.arg(workspace().join("tests/clients").join(script)).args(arguments);
+        command.arg(workspace().join("tests/clients").join(script)).args(arguments).stdin(input);
         String::from_utf8_lossy(&process::run(&mut command).stdout).trim_end().to_owned()
     }
 }

@@ -299,6 +299,10 @@ reasons! {
         "no checkpoint covers the entry yet", "Entry {seq} is not among the {size} entries of the checkpoint.", "Make one with kakunin.checkpoint().";
     EntryUnknown => ArgumentOutOfRange, "entry_unknown",
         "ledger has no such entry", "No transaction of this number added rows to it.", "ledger_tx of a row is the number.";
+    EntryRowUnknown { seq: i64, number: i32 } => ArgumentOutOfRange, "entry_row_unknown",
+        "entry has no such row", "Entry {seq} has no row {number}.", "ledger_row of a row is the number.";
+    EntryRowsPruned { seq: i64 } => NotReady, "entry_rows_pruned",
+        "rows of the entry are gone", "A proof of a row of entry {seq} needs all of its rows.", "The entry itself can still be proven: leave row_number out.";
     CheckpointSizeInvalid { size: i64, max: u64 } => ArgumentOutOfRange, "checkpoint_size_invalid",
         "size of a log is out of range", "{size} is not within 0 to {max}.", "";
 

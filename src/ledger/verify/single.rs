@@ -60,7 +60,7 @@ fn check_log(ledger: Ledger, seq: i64, hash: &Hash, mut tell: impl FnMut(FaultKi
     let Ok(key) = key_that_signs(&log) else {
         return tell(FaultKind::Unsigned, format!("the key of log {} is not there", log.origin));
     };
-    let proof = proofs::prove(ledger, seq, &newest).map(|proof| TlogProof::parse(&proof));
+    let proof = proofs::prove(ledger, 0, seq, None, &newest).map(|proof| TlogProof::parse(&proof));
     match proof {
         Ok(Ok(proof)) if proof.verify_entry(*hash, &[key]).is_ok() => {}
         Ok(_) => tell(FaultKind::BadProof, "its proof does not lead to the newest checkpoint".into()),
