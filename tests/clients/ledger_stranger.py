@@ -220,6 +220,12 @@ def signed(data):
     return struct.unpack(f">{ {2: 'h', 4: 'i', 8: 'q'}[len(data)]}", data)[0]
 
 
+def newest_with_numbers(detail):
+    """A detail with its numbers as canonical() expects them."""
+    columns = [column | {"number": decimal.Decimal(column["number"])} for column in detail["columns"]]
+    return detail | {"columns": columns}
+
+
 def check(question, entries, rows):
     faults, types, added = [], Types(question["types"]), {}
     for fields in copied(rows):
@@ -251,15 +257,16 @@ def check(question, entries, rows):
             "previous": link == previous,
             "hash": stored == h(b"\0" + data),
         }
-        if seq == 1:
-            names = ("name", "number", "redactable", "type")
-            columns = [{name: column[name] for name in names} for column in question["columns"]]
-            expected = {"columns": columns, "name": question["name"]}
-            checks["detail"] = detail.decode() == json.dumps(
-                expected, separators=(",", ":"), sort_keys=True, ensure_ascii=False
-            )
+        if stated["kind"] in (2, 3):
+            newest = json.loads(detail)
+            checks["detail"] = detail.decode() == canonical(newest_with_numbers(newest))
+            checks["name"] = (newest.get("name") == question["name"]) == (seq == 1)
         faults += [f"entry {seq}: {name} is wrong" for name, holds in checks.items() if not holds]
         first, at, previous = first + stated["rows"], unix, stored
+    names = ("name", "number", "redactable", "type")
+    columns = [{name: column[name] for name in names} for column in question["columns"]]
+    if not seq or newest["columns"] != columns:
+        faults.append("the newest column map is not that of the table")
     faults += [f"transaction {tx} has rows and no entry" for tx in added]
     return "; ".join(faults) or f"{seq} entries, {total} rows"
 
