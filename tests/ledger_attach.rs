@@ -29,7 +29,11 @@ fn an_empty_table_becomes_a_ledger_and_its_owner_is_told_how() {
     checks.equal("the steps", kinds, expected);
     let detail = |step: &str| said.iter().find(|(kind, _)| kind == step).map_or("", |(_, detail)| detail);
     checks.holds("the rows", detail("rows").starts_with("0 rows"), detail("rows"));
-    checks.equal("the map", detail("columns"), "1 id bigint; 2 body pg_catalog.text, redactable; 3 amount numeric(12,2)");
+    checks.equal(
+        "the map",
+        detail("columns"),
+        "1 id bigint; 2 body pg_catalog.text, redactable; 3 amount numeric(12,2)",
+    );
 
     let added = "select string_agg(concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull,
                         pg_get_expr(adbin, adrelid)), ', ' order by attnum)
@@ -40,7 +44,11 @@ fn an_empty_table_becomes_a_ledger_and_its_owner_is_told_how() {
     checks.equal("the columns", ask(&mut keeper, added), expected);
     let triggers = "select string_agg(concat_ws(' ', tgname, tgenabled), ', ' order by tgname)
                       from pg_trigger where tgrelid = 'books.trade'::regclass and not tgisinternal";
-    checks.equal("the triggers", ask(&mut keeper, triggers), "ledger_append A, ledger_refuse A, ledger_refuse_statement A");
+    checks.equal(
+        "the triggers",
+        ask(&mut keeper, triggers),
+        "ledger_append A, ledger_refuse A, ledger_refuse_statement A",
+    );
     let index = "select amname from pg_index join pg_class c on c.oid = indexrelid join pg_am a on a.oid = relam
                   where indrelid = 'books.trade'::regclass and not indisprimary";
     checks.equal("the index", ask(&mut keeper, index), "brin");
@@ -82,9 +90,14 @@ fn the_rows_of_a_table_are_in_the_first_entry() {
     let name = r#""My ""Books""".pré_Order"#;
     attach(&mut client, name);
     checks.equal("rows that were there", cluster.ledger(name), "1 entries, 69300 rows");
-    let rows = format!("select count(distinct ledger_tx), min(ledger_row), max(ledger_row), sum((later = 'added later')::int) from {name}");
+    let rows = format!(
+        "select count(distinct ledger_tx), min(ledger_row), max(ledger_row), sum((later = 'added later')::int) from {name}"
+    );
     checks.equal("their places", ask(&mut client, &rows), "1|0|69299|69300");
-    run(&mut client, &format!(r#"insert into {name} ("select", "日本") select n, 'more' from generate_series(100, 70000, 100) n"#));
+    run(
+        &mut client,
+        &format!(r#"insert into {name} ("select", "日本") select n, 'more' from generate_series(100, 70000, 100) n"#),
+    );
     checks.equal("rows that came", cluster.ledger(name), "2 entries, 70000 rows");
 }
 
@@ -95,13 +108,18 @@ fn attaching_is_part_of_its_transaction() {
     let mut client = cluster.superuser();
     let count = "select (select count(*) from kakunin.ledger), (select count(*) from kakunin.ledger_entry),
                         (select count(*) from kakunin.ledger_column)";
-    let make = |name: &str| format!("create table {name} (id int primary key, body text); insert into {name} values (1, 'a');");
+    let make = |name: &str| {
+        format!("create table {name} (id int primary key, body text); insert into {name} values (1, 'a');")
+    };
     let attach = |name: &str| format!("select kakunin.attach_ledger('{name}');");
 
     run(&mut client, &format!("begin; {}{} insert into a values (2, 'b'); rollback", make("a"), attach("a")));
     checks.equal("rolled back", ask(&mut client, count), "0|0|0");
 
-    run(&mut client, &format!("begin; {} savepoint s; {} insert into a values (2, 'b'); rollback to s", make("a"), attach("a")));
+    run(
+        &mut client,
+        &format!("begin; {} savepoint s; {} insert into a values (2, 'b'); rollback to s", make("a"), attach("a")),
+    );
     run(&mut client, "insert into a values (3, 'c'); commit");
     checks.equal("rolled back to a savepoint", ask(&mut client, count), "0|0|0");
     let columns = "select string_agg(attname, ',') from pg_attribute where attrelid = 'a'::regclass and attnum > 0";
@@ -130,13 +148,20 @@ fn attaching_is_part_of_its_transaction() {
             make("b"), attach("b"), make("c"), attach("c"),
         ),
     );
-    checks.equal("in one transaction", cluster.ledgers(&["a", "b", "c"]), ["3 entries, 8 rows", "2 entries, 2 rows", "1 entries, 2 rows"]);
+    checks.equal(
+        "in one transaction",
+        cluster.ledgers(&["a", "b", "c"]),
+        ["3 entries, 8 rows", "2 entries, 2 rows", "1 entries, 2 rows"],
+    );
 
     // An administrator's function attaches, under an isolation level whose snapshot is older than the rows.
     run(&mut client, &make("d"));
     run(&mut client, "begin isolation level repeatable read; select 1");
     run(&mut cluster.superuser(), "insert into d values (2, 'after the snapshot')");
-    run(&mut client, &format!("do $$ begin perform kakunin.attach_ledger('d'); end $$; insert into d values (3, 'own'); commit"));
+    run(
+        &mut client,
+        &format!("do $$ begin perform kakunin.attach_ledger('d'); end $$; insert into d values (3, 'own'); commit"),
+    );
     checks.equal("repeatable read", cluster.ledger("d"), "1 entries, 3 rows");
     run(&mut client, &make("e"));
     run(&mut client, &format!("begin isolation level serializable; select * from e; {} commit", attach("e")));
@@ -150,7 +175,10 @@ fn sessions_that_knew_the_table_before_go_on_with_the_ledger() {
     let mut client = cluster.superuser();
     run(&mut client, "create table l (id serial primary key, body text)");
     let mut other = cluster.superuser();
-    run(&mut other, "set plan_cache_mode = force_generic_plan; prepare i as insert into l (body) values ($1); execute i('a')");
+    run(
+        &mut other,
+        "set plan_cache_mode = force_generic_plan; prepare i as insert into l (body) values ($1); execute i('a')",
+    );
     run(
         &mut other,
         "create function add() returns int language plpgsql as
@@ -197,7 +225,10 @@ fn what_the_table_has_already_stays_in_force() {
     );
     attach(&mut client, "l");
     checks.equal("attaching fires no trigger of the table", ask(&mut client, "select * from log"), "INSERT FIRST");
-    run(&mut client, "insert into l (account, amount, note) values (2, 2.5, 'second'); insert into child values (1), (2)");
+    run(
+        &mut client,
+        "insert into l (account, amount, note) values (2, 2.5, 'second'); insert into child values (1), (2)",
+    );
     checks.equal("rows", ask(&mut client, "select note, doubled from l order by id"), "FIRST|3.0,SECOND|5.0");
     checks.equal("triggers", ask(&mut client, "select count(*) from log"), "2");
     for (statement, expected) in [

@@ -74,7 +74,10 @@ fn attack_01_no_plan_that_was_made_before_there_was_a_ledger_changes_rows() {
         "attached in this transaction",
         &mut superuser,
         &[
-            (APPEND_ONLY, "create table now (id int primary key); select kakunin.attach_ledger('now'); delete from now"),
+            (
+                APPEND_ONLY,
+                "create table now (id int primary key); select kakunin.attach_ledger('now'); delete from now",
+            ),
             (
                 "ledger_definition",
                 "create table now (id int primary key); select kakunin.attach_ledger('now'); drop table now",
@@ -82,15 +85,9 @@ fn attack_01_no_plan_that_was_made_before_there_was_a_ledger_changes_rows() {
         ],
     );
     // One that was rolled back is none.
-    run(
-        &mut superuser,
-        "create table undone (id int primary key)",
-    );
+    run(&mut superuser, "create table undone (id int primary key)");
     run(&mut superuser, "begin; select kakunin.attach_ledger('undone'); rollback");
-    run(
-        &mut superuser,
-        "delete from undone; drop table undone",
-    );
+    run(&mut superuser, "delete from undone; drop table undone");
 }
 
 #[test]
@@ -175,7 +172,11 @@ fn what_only_adds_or_reads_works() {
     let output = yard.cluster.psql("owner", COPY);
     checks.holds("copy", output.success, &output.stderr);
     let mut superuser = yard.superuser();
-    checks.equal("copied", ask(&mut superuser, "select count(*) from app.note where body like 'copied%'"), "2".to_owned());
+    checks.equal(
+        "copied",
+        ask(&mut superuser, "select count(*) from app.note where body like 'copied%'"),
+        "2".to_owned(),
+    );
     let entries = "select count(*) from kakunin.ledger_entry where kind = 1 and rows = 2 and ledger = 1";
     checks.equal("chained", ask(&mut superuser, entries), "1".to_owned());
 }

@@ -167,7 +167,10 @@ fn attack_01_no_rule_swallows_rows_and_no_table_stands_in() {
         (DEFINITION, "create or replace rule r as on delete to app.event do instead nothing"),
         (DEFINITION, "alter table app.note disable rule nothing"),
         (DEFINITION, "create table app.child () inherits (app.note)"),
-        (DEFINITION, "create table app.child (like app.note including constraints); alter table app.child inherit app.note"),
+        (
+            DEFINITION,
+            "create table app.child (like app.note including constraints); alter table app.child inherit app.note",
+        ),
         (DEFINITION, "create table app.parent (id bigint); alter table app.note inherit app.parent"),
         (
             DEFINITION,
@@ -199,10 +202,7 @@ fn attack_01_no_rule_swallows_rows_and_no_table_stands_in() {
             "create table app.body (b text primary key);
              alter table app.event add foreign key (body) references app.body on update cascade",
         ),
-        (
-            CASCADE,
-            "alter table app.note add column extra int references app.account on delete cascade",
-        ),
+        (CASCADE, "alter table app.note add column extra int references app.account on delete cascade"),
     ]);
 }
 
