@@ -1,9 +1,11 @@
 //! What a ledger is after anything that happened to it: asked of the extension, and worked out anew by a program that
 //! knows the specification and nothing else.
 
+use super::checks::Checks;
 use super::client::DATABASE;
 use super::cluster::Cluster;
 use super::place::workspace;
+use super::scene::{ask, run, state};
 use postgres::Client;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -109,6 +111,78 @@ fn copy(client: &mut Client, query: &str) -> Vec<u8> {
     let mut reader = client.copy_out(&copy).unwrap_or_else(|error| panic!("{copy}: {error:?}"));
     reader.read_to_end(&mut bytes).expect("the server sends all");
     bytes
+}
+
+/// A ledger to which a test adds step by step: after each, it must be sound and have what it is expected to have. In
+/// the end, the stranger looks at it as well.
+pub struct Book {
+    /// The server.
+    pub cluster: Cluster,
+    /// A session of the superuser.
+    pub client: Client,
+    /// What failed.
+    pub checks: Checks,
+    table: String,
+    entries: u64,
+    rows: u64,
+}
+
+impl Book {
+    /// On a new cluster, with `schema` run and `table`, which is empty, attached.
+    pub fn new(schema: &str, table: &str) -> Self {
+        Self::on(Cluster::start(), schema, table)
+    }
+
+    /// On a cluster that is there.
+    pub fn on(cluster: Cluster, schema: &str, table: &str) -> Self {
+        let mut client = cluster.superuser();
+        run(&mut client, schema);
+        attach(&mut client, table);
+        Self { cluster, client, checks: Checks::new(), table: table.to_owned(), entries: 1, rows: 0 }
+    }
+
+    /// Runs each of the statements, which are separated by two semicolons, and looks whether they have added so many
+    /// entries and rows.
+    pub fn adds(&mut self, name: &str, statements: &str, entries: u64, rows: u64) {
+        for statement in statements.split(";;") {
+            run(&mut self.client, statement);
+        }
+        self.added(name, entries, rows);
+    }
+
+    /// Looks whether so many entries and rows were added since the last step.
+    pub fn added(&mut self, name: &str, entries: u64, rows: u64) {
+        self.entries += entries;
+        self.rows += rows;
+        let count = format!(
+            "select (select count(*) from kakunin.ledger_entry e join kakunin.ledger l on l.number = e.ledger
+                      where l.relation = '{0}'::regclass) || ' entries, ' || (select count(*) from {0}) || ' rows'",
+            self.table
+        );
+        let faults = faults(&mut self.client, &self.table);
+        let found = if faults.is_empty() { ask(&mut self.client, &count) } else { faults };
+        self.checks.equal(name, found, self.expected());
+    }
+
+    fn expected(&self) -> String {
+        format!("{} entries, {} rows", self.entries, self.rows)
+    }
+
+    /// Runs statements that must end with this SQLSTATE and add nothing.
+    pub fn fails(&mut self, name: &str, statements: &str, sqlstate: &str) {
+        self.checks.equal(name, state(&mut self.client, statements), sqlstate);
+        run(&mut self.client, "rollback");
+        self.added(name, 0, 0);
+    }
+}
+
+impl Drop for Book {
+    /// The stranger looks at the whole of it once, at the end.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.checks.equal("in the end", self.cluster.ledger(&self.table), self.expected());
+        }
+    }
 }
 
 /// The column map of ledger `$1`, and every type that its columns are made of.
