@@ -122,6 +122,8 @@ pub struct Book {
     pub client: Client,
     /// What failed.
     pub checks: Checks,
+    /// Whether the stranger is asked in the end. It takes a second for each 100,000 rows.
+    pub asks_the_stranger: bool,
     table: String,
     entries: u64,
     rows: u64,
@@ -138,16 +140,31 @@ impl Book {
         let mut client = cluster.superuser();
         run(&mut client, schema);
         attach(&mut client, table);
-        Self { cluster, client, checks: Checks::new(), table: table.to_owned(), entries: 1, rows: 0 }
+        Self {
+            cluster,
+            client,
+            checks: Checks::new(),
+            asks_the_stranger: true,
+            table: table.to_owned(),
+            entries: 1,
+            rows: 0,
+        }
     }
 
     /// Runs each of the statements, which are separated by two semicolons, and looks whether they have added so many
     /// entries and rows.
     pub fn adds(&mut self, name: &str, statements: &str, entries: u64, rows: u64) {
+        self.adds_unseen(statements, entries, rows);
+        self.added(name, 0, 0);
+    }
+
+    /// The same, without a look: the next one shows it.
+    pub fn adds_unseen(&mut self, statements: &str, entries: u64, rows: u64) {
         for statement in statements.split(";;") {
             run(&mut self.client, statement);
         }
-        self.added(name, entries, rows);
+        self.entries += entries;
+        self.rows += rows;
     }
 
     /// Looks whether so many entries and rows were added since the last step.
@@ -179,7 +196,7 @@ impl Book {
 impl Drop for Book {
     /// The stranger looks at the whole of it once, at the end.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if self.asks_the_stranger && !std::thread::panicking() {
             self.checks.equal("in the end", self.cluster.ledger(&self.table), self.expected());
         }
     }
