@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod cluster;
 mod gateway;
+pub mod ledger;
 mod node;
 mod node_session;
 mod pki;

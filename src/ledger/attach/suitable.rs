@@ -131,14 +131,17 @@ const PROBLEMS: &[(i32, &str)] = &[
     (12, "has a partition that is foreign, temporary, unlogged or not a heap"),
     (13, "has a partition with rules or a statement trigger of the ledger's name"),
 ];
+// 0 if there is nothing against it; a number without a relation is none of a table.
 const KIND: &str = "
-    select case when c.relkind = 'f' then 2
-                when c.relkind not in ('r', 'p') then 1
-                when c.relpersistence <> 'p' then 3
-                when n.nspname in ('pg_catalog', 'information_schema', 'pg_toast') then 4
-                when n.nspname = 'kakunin' then 4
-           end
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1";
+    select coalesce((
+        select case when c.relkind = 'f' then 2
+                    when c.relkind not in ('r', 'p') then 1
+                    when c.relpersistence <> 'p' then 3
+                    when n.nspname in ('pg_catalog', 'information_schema', 'pg_toast') then 4
+                    when n.nspname = 'kakunin' then 4
+                    else 0
+               end
+          from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1), 1)";
 const TABLE: &str = "
     with recursive member(oid) as (
         select $1::oid union all select i.inhrelid from member m join pg_inherits i on i.inhparent = m.oid
