@@ -70,9 +70,3 @@ fn run(statement: &str) {
         ereport!(ERROR, PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{failure}"));
     }
 }
-
-/// Bytes for sorting: maintenance_work_mem, as for building an index.
-fn memory() -> usize {
-    // SAFETY: reads a variable of this backend; it is in kB.
-    usize::try_from(unsafe { pg_sys::maintenance_work_mem }).unwrap_or(0) * 1024
-}

@@ -158,10 +158,7 @@ fn attaching_is_part_of_its_transaction() {
     run(&mut client, &make("d"));
     run(&mut client, "begin isolation level repeatable read; select 1");
     run(&mut cluster.superuser(), "insert into d values (2, 'after the snapshot')");
-    run(
-        &mut client,
-        &format!("do $$ begin perform kakunin.attach_ledger('d'); end $$; insert into d values (3, 'own'); commit"),
-    );
+    run(&mut client, "do $$ begin perform kakunin.attach_ledger('d'); end $$; insert into d values (3, 'own'); commit");
     checks.equal("repeatable read", cluster.ledger("d"), "1 entries, 3 rows");
     run(&mut client, &make("e"));
     run(&mut client, &format!("begin isolation level serializable; select * from e; {} commit", attach("e")));

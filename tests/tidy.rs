@@ -138,5 +138,13 @@ fn every_regression_test_has_its_expected_output() {
 const LINES_MAX: usize = 600;
 
 /// Where unsafe code may be: what touches PostgreSQL's own memory and its hooks.
-const UNSAFE_PLACES: &[&str] =
-    &["src/hooks/", "src/shmem.rs", "src/worker/", "src/ledger/", "src/catalog.rs", "src/backend.rs"];
+const UNSAFE_PLACES: &[&str] = &[
+    "src/hooks/",
+    "src/shmem.rs",
+    "src/slots.rs",
+    "src/worker/",
+    "src/ledger/",
+    "src/checkpoint/",
+    "src/catalog.rs",
+    "src/backend.rs",
+];

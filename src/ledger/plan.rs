@@ -208,11 +208,9 @@ impl Plan {
     fn write(&mut self) {
         self.writer.begin(&self.ledger.id);
         let (number, place) = (self.ledger.number, self.place);
+        let salts = self.salt.filter(|at| self.nulls.get(*at) == Some(&false)).and_then(|at| self.values.get(at));
         // SAFETY: the salt column is a bytea; its bytes live as long as the row that was taken.
-        let salts: &[u8] = match self.salt {
-            Some(at) if !self.nulls.get(at).copied().unwrap_or(true) => unsafe { raw::payload(self.values[at]) },
-            _ => &[],
-        };
+        let salts: &[u8] = salts.map_or(&[], |salts| unsafe { raw::payload(*salts) });
         let (salts, _) = salts.as_chunks::<16>();
         let mut secret = 0;
         for field in &mut self.fields {

@@ -152,6 +152,12 @@ impl Drop for File {
     }
 }
 
+/// Bytes for sorting: maintenance_work_mem, as for building an index.
+pub fn memory() -> usize {
+    // SAFETY: reads a variable of this backend; it is in kB.
+    usize::try_from(unsafe { pg_sys::maintenance_work_mem }).unwrap_or(0) * 1024
+}
+
 fn sort<const N: usize>(records: &mut [[u8; N]]) {
     if !records.is_sorted() {
         records.sort_unstable();

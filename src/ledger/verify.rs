@@ -5,6 +5,7 @@ mod rows;
 mod single;
 mod table;
 
+use super::sort::memory;
 use super::store::{self, Ledger};
 use super::{fault, members};
 use crate::checkpoint;
@@ -116,7 +117,7 @@ unsafe fn verify(ledger: Ledger, since: Option<u64>, indexes: bool, snapshot: pg
     table::check(ledger, faults);
     // SAFETY: the caller has the snapshot registered.
     unsafe {
-        let mut rows = rows::Rows::new(ledger.id, super::memory());
+        let mut rows = rows::Rows::new(ledger.id, memory());
         let chain = check_chain(ledger, since, snapshot, &mut rows, faults);
         table::check_columns(ledger, chain.map.as_ref(), faults);
         let columns = store::columns(ledger.number);

@@ -2,7 +2,7 @@
 
 use super::super::members;
 use super::super::plan;
-use super::super::sort::{Sorted, Sorter};
+use super::super::sort::{Sorted, Sorter, memory};
 use super::super::store::{self, Ledger};
 use crate::checkpoint::log::StoredRange;
 use pgrx::prelude::*;
@@ -40,7 +40,7 @@ pub struct Rows {
 
 impl Rows {
     pub fn new() -> Self {
-        Self { members: Vec::new(), placed: Sorter::new(super::super::memory() / 2) }
+        Self { members: Vec::new(), placed: Sorter::new(memory() / 2) }
     }
 
     /// Takes the rows of a ledger. Entries that are in no range come from position `unlogged` on; answers which `seq`
@@ -56,7 +56,7 @@ impl Rows {
         snapshot: pg_sys::Snapshot,
     ) -> (i64, u64) {
         let mut own = ranges.iter().filter(|range| range.ledger == ledger.number).peekable();
-        let mut entries: Sorter<ENTRY> = Sorter::new(super::super::memory() / 4);
+        let mut entries: Sorter<ENTRY> = Sorter::new(memory() / 4);
         let (mut first_unlogged, mut count) = (i64::MAX, 0);
         let mut logged = 0;
         // SAFETY: by the caller's promise.
@@ -78,7 +78,7 @@ impl Rows {
                 }
                 true
             });
-            let mut rows: Sorter<ROW> = Sorter::new(super::super::memory() / 4);
+            let mut rows: Sorter<ROW> = Sorter::new(memory() / 4);
             for (member, is_leaf) in members::of(ledger) {
                 if is_leaf {
                     let number = u32::try_from(self.members.len()).unwrap_or(u32::MAX);

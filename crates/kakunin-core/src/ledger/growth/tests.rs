@@ -69,7 +69,7 @@ fn what_is_right_of_the_tiles_must_agree_with_the_frontier() {
     let (mut memory, frontier) = grown(&[700]);
     assert!(Growth::resume(frontier.clone(), &mut memory).unwrap().is_some());
     for wrong in [512, 600, 699] {
-        let good = std::mem::replace(&mut memory.leaves[wrong], [0; 32]);
+        let good = std::mem::take(&mut memory.leaves[wrong]);
         assert!(Growth::resume(frontier.clone(), &mut memory).unwrap().is_none(), "{wrong}");
         memory.leaves[wrong] = good;
     }
