@@ -91,10 +91,11 @@ fn a_dump_comes_back_whole_and_is_guarded() {
     }
     let sections =
         ["--section=pre-data", "--section=data", "--section=post-data"].map(|section| vec![section, &custom]);
-    let ways: [(&str, Vec<Vec<&str>>); 3] = [
+    let ways: [(&str, Vec<Vec<&str>>); 4] = [
         ("one_transaction", vec![vec!["--single-transaction", &custom]]),
         ("sections", sections.to_vec()),
         ("jobs", vec![vec!["-j", "2", &directory]]),
+        ("schema_and_data", vec![vec!["--schema-only", &custom], vec!["--data-only", &custom]]),
     ];
     for (database, runs) in &ways {
         run(&mut cluster.connect("postgres", "postgres"), &format!("create database {database} template template0"));
