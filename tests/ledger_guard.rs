@@ -159,6 +159,14 @@ fn attack_01_no_catalogue_is_written_to_where_there_is_a_ledger() {
     refused(&mut checks, "unbridled", &mut yard.unbridled(), &cases);
     let cases: Vec<(&str, &str)> = CATALOGUE_CHANGES.iter().map(|statement| (CATALOGUE, *statement)).collect();
     refused(&mut checks, "unbridled", &mut yard.unbridled(), &cases);
+    // Where long values are, PostgreSQL lets nobody write.
+    let toast = "select reltoastrelid::regclass from pg_class where oid = 'app.note'::regclass";
+    let toast = ask(&mut yard.superuser(), toast);
+    for statement in ["delete from", "update", "truncate"] {
+        let set = if statement == "update" { "set chunk_seq = 0" } else { "" };
+        let found = attempt(&mut yard.unbridled(), &format!("{statement} {toast} {set}"));
+        checks.equal(&format!("{statement} {toast}"), &found[..5], "42809");
+    }
     checks.equal("nothing changed", yard.state(), before);
     // Reading and maintaining them is as ever.
     let fine = ["select count(*) from pg_class", "analyze pg_class", "reindex table pg_class", "set work_mem = '5MB'"];
@@ -269,6 +277,7 @@ const ROW_WRITES: &[&str] = &[
 ];
 
 const CATALOGUE_WRITES: &[&str] = &[
+    "copy pg_trigger from program 'true'",
     "update pg_class set relhastriggers = false where oid = 'app.note'::regclass",
     "update pg_class set relnatts = relnatts where false",
     "update pg_trigger set tgenabled = 'D'",
