@@ -6,12 +6,12 @@ declare
     own text;
 begin
     foreach own in array array['log', 'log_range', 'log_tile', 'checkpoint'] loop
-        execute format('create trigger ledger_refuse before update or delete on kakunin.%I
+        execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I
                             for each row execute function kakunin.ledger_refuse()', own);
-        execute format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
+        execute pg_catalog.format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
                             for each statement execute function kakunin.ledger_refuse()', own);
-        execute format('alter table kakunin.%I enable always trigger ledger_refuse', own);
-        execute format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
+        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse', own);
+        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
     end loop;
 end
 $$;

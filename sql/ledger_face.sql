@@ -23,12 +23,12 @@ declare
     own text;
 begin
     foreach own in array array['ledger', 'ledger_column', 'ledger_entry', 'ledger_redaction'] loop
-        execute format('create trigger ledger_refuse before update or delete on kakunin.%I
+        execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I
                             for each row execute function kakunin.ledger_refuse()', own);
-        execute format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
+        execute pg_catalog.format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
                             for each statement execute function kakunin.ledger_refuse()', own);
-        execute format('alter table kakunin.%I enable always trigger ledger_refuse', own);
-        execute format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
+        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse', own);
+        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
     end loop;
 end
 $$;
@@ -82,7 +82,7 @@ begin
             detail = 'amcheck_missing: It looks whether indexes lack rows.',
             hint = 'CREATE EXTENSION amcheck, or leave indexes => true out.';
     end if;
-    execute format('select %I.bt_index_check($1, true)', home) using index;
+    execute pg_catalog.format('select %I.bt_index_check($1, true)', home) using index;
     return null;
 exception
     when index_corrupted or data_corrupted then

@@ -96,16 +96,13 @@ fn attack_01_the_tables_that_ledgers_are_kept_in_are_append_only_too() {
     let before = yard.state();
     let mut checks = Checks::new();
     for (who, mut client) in [("superuser", yard.superuser()), ("unbridled", yard.unbridled())] {
-        for table in ["ledger", "ledger_column", "ledger_entry"] {
-            let statements = [
-                format!("update kakunin.{table} set ctid = ctid"),
+        for (table, column) in OWN_TABLES {
+            for statement in [
+                format!("update kakunin.{table} set {column} = {column}"),
                 format!("delete from kakunin.{table}"),
                 format!("truncate kakunin.{table} cascade"),
-            ];
-            // A system column cannot be named in SET; the first column can.
-            let update = format!("update kakunin.{table} set {0} = {0}", first_column(table));
-            for statement in [update.as_str(), &statements[1], &statements[2]] {
-                refused(&mut checks, who, &mut client, &[(APPEND_ONLY, statement)]);
+            ] {
+                refused(&mut checks, who, &mut client, &[(APPEND_ONLY, &statement)]);
             }
         }
         refused(
@@ -122,6 +119,37 @@ fn attack_01_the_tables_that_ledgers_are_kept_in_are_append_only_too() {
 }
 
 #[test]
+fn attack_01_the_audit_log_is_a_ledger_from_its_first_row_on() {
+    let cluster = Cluster::start();
+    let mut checks = Checks::new();
+    let (mut superuser, mut other) = (cluster.superuser(), cluster.superuser());
+    // Another session has looked before there was a ledger.
+    run(&mut other, "delete from kakunin.revocation");
+    run(
+        &mut superuser,
+        "insert into kakunin.audit_log (event_type, actor_type, actor_id) values ('a.b', 'system', 'x')",
+    );
+    for (who, client) in [("the session", &mut superuser), ("another", &mut other)] {
+        run(client, "set session_replication_role = replica");
+        refused(
+            &mut checks,
+            who,
+            client,
+            &[
+                (APPEND_ONLY, "update kakunin.audit_log set description = ''"),
+                (APPEND_ONLY, "delete from kakunin.audit_log"),
+                (APPEND_ONLY, "truncate kakunin.audit_log"),
+                ("ledger_definition", "drop table kakunin.audit_log cascade"),
+                ("ledger_definition", "alter table kakunin.audit_log drop column description"),
+                ("ledger_trigger", "alter table kakunin.audit_log disable trigger ledger_append"),
+                ("ledger_extension", "drop extension kakunin cascade"),
+                (CATALOGUE, "delete from pg_trigger"),
+            ],
+        );
+    }
+}
+
+#[test]
 fn attack_01_no_catalogue_is_written_to_where_there_is_a_ledger() {
     let yard = Yard::new();
     let before = yard.state();
@@ -131,6 +159,14 @@ fn attack_01_no_catalogue_is_written_to_where_there_is_a_ledger() {
     refused(&mut checks, "unbridled", &mut yard.unbridled(), &cases);
     let cases: Vec<(&str, &str)> = CATALOGUE_CHANGES.iter().map(|statement| (CATALOGUE, *statement)).collect();
     refused(&mut checks, "unbridled", &mut yard.unbridled(), &cases);
+    // Where long values are, PostgreSQL lets nobody write.
+    let toast = "select reltoastrelid::regclass from pg_class where oid = 'app.note'::regclass";
+    let toast = ask(&mut yard.superuser(), toast);
+    for statement in ["delete from", "update", "truncate"] {
+        let set = if statement == "update" { "set chunk_seq = 0" } else { "" };
+        let found = attempt(&mut yard.unbridled(), &format!("{statement} {toast} {set}"));
+        checks.equal(&format!("{statement} {toast}"), &found[..5], "42809");
+    }
     checks.equal("nothing changed", yard.state(), before);
     // Reading and maintaining them is as ever.
     let fine = ["select count(*) from pg_class", "analyze pg_class", "reindex table pg_class", "set work_mem = '5MB'"];
@@ -181,13 +217,18 @@ fn what_only_adds_or_reads_works() {
     checks.equal("chained", ask(&mut superuser, entries), "1".to_owned());
 }
 
-fn first_column(table: &str) -> &'static str {
-    match table {
-        "ledger" => "attached_by",
-        "ledger_column" => "type",
-        _ => "detail",
-    }
-}
+/// With a column of each.
+const OWN_TABLES: &[(&str, &str)] = &[
+    ("ledger", "attached_by"),
+    ("ledger_column", "type"),
+    ("ledger_entry", "detail"),
+    ("ledger_redaction", "commitment"),
+    ("log", "origin"),
+    ("log_range", "ledger"),
+    ("log_tile", "hashes"),
+    ("checkpoint", "note"),
+    ("signing_key", "public_key"),
+];
 
 const ROW_WRITES: &[&str] = &[
     "update app.note set body = 'forged'",
@@ -236,6 +277,7 @@ const ROW_WRITES: &[&str] = &[
 ];
 
 const CATALOGUE_WRITES: &[&str] = &[
+    "copy pg_trigger from program 'true'",
     "update pg_class set relhastriggers = false where oid = 'app.note'::regclass",
     "update pg_class set relnatts = relnatts where false",
     "update pg_trigger set tgenabled = 'D'",

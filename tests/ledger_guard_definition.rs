@@ -44,6 +44,7 @@ fn attack_01_a_ledger_is_not_dropped() {
         (DEFINITION, "set search_path = app; drop table if exists nothing, note"),
         (DEFINITION, "drop table app.account cascade; drop type app.mood cascade"),
         (DEFINITION, "drop type app.place cascade"),
+        (DEFINITION, "drop type app.level cascade"),
         (DEFINITION, "do $$ begin drop table app.note; end $$"),
         (DEFINITION, "do $$ begin execute 'drop table app.event_old'; end $$"),
         (DEFINITION, "select app.strike_by_name()"),
@@ -56,6 +57,11 @@ fn attack_01_a_ledger_is_not_dropped() {
         &mut yard.superuser(),
         &[
             (TRIGGER, "drop owned by owner cascade"),
+            (TRIGGER, "alter extension plpgsql add table app.note; drop extension plpgsql cascade"),
+            (
+                TRIGGER,
+                "alter trigger ledger_append on app.note depends on extension plpgsql; drop extension plpgsql cascade",
+            ),
             (TRIGGER, "drop owned by owner, other cascade"),
             (
                 DEFINITION,
@@ -325,6 +331,8 @@ fn attack_01_types_of_a_ledger_do_not_change_what_rows_say() {
         (TYPE, "alter type app.mood rename value 'deny' to 'forged'"),
         (TYPE, "alter type app.mood rename to other"),
         (TYPE, "create schema elsewhere; alter type app.mood set schema elsewhere"),
+        (TYPE, "alter type app.level rename value 'low' to 'forged'"),
+        (TYPE, "alter type app.levels rename to other"),
         (TYPE, "alter type app.place add attribute extra int"),
         (TYPE, "alter type app.place drop attribute name"),
         (TYPE, "alter type app.place rename attribute name to label"),

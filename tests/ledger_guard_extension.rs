@@ -78,6 +78,37 @@ fn scripts_of_the_extension_may_change_it_but_nobody_through_them() {
 }
 
 #[test]
+fn what_event_triggers_do_while_a_ledger_is_attached_is_not_allowed_with_it() {
+    let yard = Yard::new();
+    let mut checks = Checks::new();
+    let mut superuser = yard.superuser();
+    run(
+        &mut superuser,
+        "create table victim (id int primary key);
+         create function strike() returns event_trigger language plpgsql as
+             $$ begin execute current_setting('my.attack'); end $$;
+         create event trigger strike on ddl_command_end when tag in ('CREATE TRIGGER', 'ALTER TABLE')
+             execute function strike()",
+    );
+    for (slug, attack) in [
+        ("ledger_trigger", "alter table app.note disable trigger ledger_append"),
+        ("ledger_append_only", "delete from app.note"),
+        ("ledger_definition", "drop table if exists app.event_old"),
+        (EXTENSION, "alter function kakunin.ledger_row() volatile"),
+        ("ledger_catalogue", "update pg_trigger set tgenabled = tgenabled"),
+    ] {
+        let attack = format!("set my.attack = '{attack}'; select from kakunin.attach_ledger('victim')");
+        refused(&mut checks, "within attach_ledger", &mut superuser, &[(slug, &attack)]);
+    }
+    allowed(
+        &mut checks,
+        "a harmless one",
+        &mut superuser,
+        &["set my.attack = 'select 1'; select from kakunin.attach_ledger('victim')"],
+    );
+}
+
+#[test]
 fn a_dump_comes_back_whole_and_is_guarded() {
     let yard = Yard::new();
     let before = yard.state();
@@ -91,10 +122,11 @@ fn a_dump_comes_back_whole_and_is_guarded() {
     }
     let sections =
         ["--section=pre-data", "--section=data", "--section=post-data"].map(|section| vec![section, &custom]);
-    let ways: [(&str, Vec<Vec<&str>>); 3] = [
+    let ways: [(&str, Vec<Vec<&str>>); 4] = [
         ("one_transaction", vec![vec!["--single-transaction", &custom]]),
         ("sections", sections.to_vec()),
         ("jobs", vec![vec!["-j", "2", &directory]]),
+        ("schema_and_data", vec![vec!["--schema-only", &custom], vec!["--data-only", &custom]]),
     ];
     for (database, runs) in &ways {
         run(&mut cluster.connect("postgres", "postgres"), &format!("create database {database} template template0"));

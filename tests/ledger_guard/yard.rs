@@ -87,6 +87,8 @@ const SCHEMA: &str = "
     create type app.inner_place as (x int, y int);
     create type app.place as (at app.inner_place, name text);
     create domain app.title as text;
+    create type app.level as enum ('low', 'high');
+    create type app.levels as range (subtype = app.level);
     create table app.shape (sides int, colour text);
     create table app.account (id int primary key, name text);
     insert into app.account values (1, 'one'), (2, 'two');
@@ -99,6 +101,7 @@ const SCHEMA: &str = "
         place app.place,
         title app.title,
         shape app.shape,
+        levels app.levels[],
         check (body <> 'never')
     );
     create index note_body on app.note (body);

@@ -30,6 +30,8 @@ pub fn install() {
 
 /// Tells every session to look again which tables are ledgers, once this transaction commits, and this one at once.
 pub fn announce() {
+    // So that this session knows which table lists them.
+    is_active();
     let register = KNOWN.with_borrow(|known| known.register);
     if register != pg_sys::InvalidOid {
         // SAFETY: sends a message about a table that exists; nothing is read or written.

@@ -174,7 +174,11 @@ pub fn column_name(relation: pg_sys::Oid, column: i16) -> CString {
 }
 
 /// Reads one row from a cache of PostgreSQL's.
-pub fn cached<T>(cache: u32, keys: [pg_sys::Datum; 2], read: impl FnOnce(pg_sys::HeapTuple) -> T) -> Option<T> {
+pub fn cached<T>(
+    cache: pg_sys::SysCacheIdentifier::Type,
+    keys: [pg_sys::Datum; 2],
+    read: impl FnOnce(pg_sys::HeapTuple) -> T,
+) -> Option<T> {
     // SAFETY: the caller names a cache with these keys. The entry is held while it is read.
     unsafe {
         let tuple = pg_sys::SearchSysCache2(cache as i32, keys[0], keys[1]);

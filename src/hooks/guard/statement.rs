@@ -115,7 +115,6 @@ unsafe fn relation(name: *mut pg_sys::RangeVar) -> pg_sys::Oid {
     }
 }
 
-#[cfg(not(feature = "pg14"))]
 unsafe fn text(node: *mut pg_sys::Node) -> *const std::ffi::c_char {
     // SAFETY: the caller knows that it is a name.
     unsafe { (*node.cast::<pg_sys::String>()).sval }
