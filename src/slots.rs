@@ -126,8 +126,9 @@ pub fn queue() -> Result<&'static Queue, Reason> {
 pub struct Queue {
     /// The signer's latch; null while there is none.
     signer: AtomicPtr<pg_sys::Latch>,
-    /// For each database of `kakunin.databases`: could its worker not connect?
-    pub unreachable: [AtomicU32; DATABASES_MAX],
+    /// For each database of `kakunin.databases`: twice the number of times that its worker could not connect, and one
+    /// more if the last process of it could not.
+    pub failures: [AtomicU32; DATABASES_MAX],
     slots: [Slot; SIGNER_REQUESTS_MAX],
 }
 

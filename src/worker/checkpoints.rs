@@ -22,16 +22,17 @@ pub extern "C-unwind" fn kakunin_worker_main(argument: pg_sys::Datum) {
     let place = argument.value();
     let database = config::signer::databases().swap_remove(place);
     let queue = slots::queue().expect("the process is registered only where shared memory is made");
-    let unreachable = &queue.unreachable[place];
+    let failures = &queue.failures[place];
     let name = CString::new(&*database).expect("a setting has no zero byte");
-    if unreachable.load(Ordering::Relaxed) != 0 {
-        wait_for_database(&name, unreachable);
+    let (count, just_failed) = (failures.load(Ordering::Relaxed) / 2, failures.load(Ordering::Relaxed) % 2 == 1);
+    if just_failed {
+        wait_for_database(&name, failures, if count < 2 { PAUSE } else { MINUTE });
     }
     // A process can connect once, and a failure ends it. The next one knows by this that it must wait.
-    unreachable.store(1, Ordering::Relaxed);
+    failures.store(2 * count.saturating_add(1) + 1, Ordering::Relaxed);
     // SAFETY: once in this process, which was registered for a connection.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), std::ptr::null(), 0) };
-    unreachable.store(0, Ordering::Relaxed);
+    failures.store(0, Ordering::Relaxed);
     work(&database)
 }
 
@@ -131,23 +132,22 @@ fn describe(error: CaughtError) -> String {
 }
 
 /// The predecessor could not connect: waits until the database is there, and has the postmaster start another process.
-fn wait_for_database(name: &CString, unreachable: &AtomicU32) -> ! {
+/// What keeps failing is tried, and logged, once a minute.
+fn wait_for_database(name: &CString, failures: &AtomicU32, pause: Duration) -> ! {
     // SAFETY: once in this process: without a database it sees the shared catalogues, and can wait without a word.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
-    // If it is there already, something else is wrong, which the log tells once a minute.
-    let mut pause = if is_there(name) { MINUTE } else { PAUSE };
     loop {
+        let pause = if is_there(name) { pause } else { PAUSE };
         let until = Instant::now() + pause;
         while Instant::now() < until {
             slots::sleep(until.saturating_duration_since(Instant::now()));
             mind_requests();
         }
         if is_there(name) {
-            unreachable.store(0, Ordering::Relaxed);
+            failures.fetch_sub(1, Ordering::Relaxed);
             // SAFETY: ends the process in order. Exit code 1 has the postmaster start it again.
             unsafe { pg_sys::proc_exit(1) };
         }
-        pause = PAUSE;
     }
 }
 
