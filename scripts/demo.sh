@@ -7,6 +7,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/session.sh
 source scripts/demo/play.sh
+source scripts/demo/ledger.sh
 
 main() {
     private_postgres
@@ -15,6 +16,7 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     pki=$target/demo
+    stage "compile the offline verifier" "${CARGO:-cargo}" build --quiet --release -p kakunin-verify
     start
     certificates
     trust
@@ -27,6 +29,11 @@ main() {
     steal
     escape_role
     write_elsewhere
+    attach
+    append
+    attack
+    sign_off
+    check_outside
     revoke
     examine
     farewell
