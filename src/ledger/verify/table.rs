@@ -149,11 +149,6 @@ const QUERIES: &[(FaultKind, &str)] = &[
            from member m join pg_rewrite r on r.ev_class = m.oid where $2 is not null order by 1",
     ),
     (
-        FaultKind::RowSecurity,
-        "select format('row security of %s is forced on its owner, too', c.oid::regclass)
-           from pg_class c where c.oid = $1::oid and c.relforcerowsecurity and $2 is not null",
-    ),
-    (
         FaultKind::IndexWrong,
         "select format('index %s is not in use: it may lack rows', x.indexrelid::regclass)
            from pg_index x where x.indrelid = $1::oid and not (x.indisvalid and x.indisready and x.indislive)

@@ -77,14 +77,10 @@ kinds! {
     ChildTable => "child_table";
     /// A rule rewrites what is done with the table.
     RulePresent => "rule_present";
-    /// Row-level security hides rows from readers.
-    RowSecurity => "row_security";
     /// An index does not show the rows that the table has.
     IndexWrong => "index_wrong";
     /// The table's columns are not those of the column map in the chain.
     ColumnsChanged => "columns_changed";
-    /// A role has a privilege on the table that lets it change what is there.
-    PrivilegeWidened => "privilege_widened";
 }
 
 impl fmt::Display for FaultKind {
