@@ -38,4 +38,12 @@ impl Cluster {
         let promoted: bool = client.query_one("select pg_promote()", &[]).expect("a standby can be promoted").get(0);
         assert!(promoted, "the standby did not become a primary");
     }
+
+    /// Stops or goes on taking WAL from the primary: to it, a standby that is paused is one that does not answer.
+    pub fn receive(&self, goes_on: bool) {
+        let mut client = self.connect("postgres", "postgres");
+        let receiver = client.query_one("select pid from pg_stat_wal_receiver", &[]).expect("it streams");
+        let process = u32::try_from(receiver.get::<_, i32>(0)).expect("a pid is positive");
+        process::signal(process, if goes_on { "CONT" } else { "STOP" });
+    }
 }
