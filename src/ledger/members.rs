@@ -6,6 +6,11 @@ use pgrx::prelude::*;
 
 /// The ledger's own table and its partitions, at every level: number, whether it holds rows.
 pub fn of(ledger: Ledger) -> Vec<(pg_sys::Oid, bool)> {
+    below(ledger.relation)
+}
+
+/// The same of one of its partitions.
+pub fn below(relation: pg_sys::Oid) -> Vec<(pg_sys::Oid, bool)> {
     let query = "
         with recursive member(oid) as (
             select $1::oid union all
@@ -14,7 +19,7 @@ pub fn of(ledger: Ledger) -> Vec<(pg_sys::Oid, bool)> {
         )
         select m.oid, c.relkind = 'r' from member m join pg_class c on c.oid = m.oid order by m.oid";
     Spi::connect(|client| {
-        let rows = client.select(query, None, &[ledger.relation.into()])?;
+        let rows = client.select(query, None, &[relation.into()])?;
         rows.map(|row| Ok(row.get::<pg_sys::Oid>(1)?.zip(row.get::<bool>(2)?)))
             .collect::<Result<Vec<_>, pgrx::spi::Error>>()
     })

@@ -1,5 +1,7 @@
 //! `kakunin.prune_ledger`: drops a partition whose time is over, and leaves an entry that says so.
 
+mod gone;
+
 use super::store::{self, Ledger};
 use super::{columns, fault, owner, raw, run};
 use crate::error::{self, Result};
@@ -31,12 +33,11 @@ fn prune(partition: pg_sys::Oid, reason: String) -> std::result::Result<i64, Rea
         return Err(Reason::LedgerNotPartition { table: name });
     };
     run(&format!("lock table {name} in access exclusive mode"));
-    let rows = one::<i64>(&format!("select count(*) from {name}"), ledger);
-    let shared = one::<i64>(&SHARED.replace("PARTITION", &name), ledger);
-    if shared > 0 {
-        return Err(Reason::LedgerPruneShared { partition: name, entries: shared });
+    let gone = gone::with(partition, ledger);
+    if gone.shared > 0 {
+        return Err(Reason::LedgerPruneShared { partition: name, entries: gone.shared.cast_signed() });
     }
-    let stretches = stretches(&name, ledger);
+    let stretches = gone.stretches;
     if stretches.len() > STRETCHES_MAX {
         return Err(Reason::LedgerPruneScattered { partition: name, stretches: stretches.len(), max: STRETCHES_MAX });
     }
@@ -61,21 +62,7 @@ fn prune(partition: pg_sys::Oid, reason: String) -> std::result::Result<i64, Rea
         });
     });
     details.iter().for_each(|detail| columns::note(ledger, Kind::Prune, detail));
-    Ok(rows)
-}
-
-/// First and last entry of each stretch whose rows are in the partition.
-fn stretches(name: &str, ledger: Ledger) -> Vec<(i64, i64)> {
-    Spi::connect(|client| {
-        let query = STRETCHES.replace("PARTITION", name);
-        let rows = client.select(query.as_str(), None, &[ledger.number.into()])?;
-        rows.map(|row| Ok(row.get::<i64>(1)?.zip(row.get::<i64>(2)?)))
-            .collect::<std::result::Result<Vec<_>, pgrx::spi::Error>>()
-    })
-    .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
-    .into_iter()
-    .flatten()
-    .collect()
+    Ok(gone.rows.cast_signed())
 }
 
 /// Size of the newest checkpoint, if it covers the entry.
@@ -88,27 +75,5 @@ fn covering(ledger: Ledger, seq: i64) -> Option<i64> {
         .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
 }
 
-fn one<T: FromDatum + pgrx::IntoDatum>(query: &str, ledger: Ledger) -> T {
-    Spi::get_one_with_args(query, &[ledger.number.into()])
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| fault::broken("a count gave nothing"))
-}
-
-/// `$1` is the ledger. Transactions whose rows are not all in the partition, or that have no entry.
-const SHARED: &str = "
-    select count(*) from (select ledger_tx, count(*) as rows from PARTITION group by ledger_tx) g
-      left join kakunin.ledger_entry e on e.ledger = $1 and e.tx = g.ledger_tx and e.rows = g.rows
-     where e.seq is null and $1 is not null";
-/// `$1` is the ledger. Entries without rows of their own do not end a stretch.
-const STRETCHES: &str = "
-    with entry as (
-        select e.seq, e.tx in (select ledger_tx from PARTITION) as gone
-          from kakunin.ledger_entry e where e.ledger = $1 and e.rows > 0
-    ), numbered as (
-        select seq, gone, row_number() over (order by seq) - row_number() over (partition by gone order by seq) as stretch
-          from entry
-    )
-    select min(seq), max(seq) from numbered where gone group by stretch order by 1";
 /// Prune entries of one call.
 const STRETCHES_MAX: usize = 10_000;

@@ -116,7 +116,7 @@ fn update(ledger: Ledger, tx: i64, row: i32, chosen: &[(usize, &Column)]) {
                 nulls.join(", ")
             );
             let place = Place { tx, row };
-            owner::act_as(ledger.relation, || refuse::allow_update(place, || super::run(&statement)));
+            owner::act_as(ledger.relation, || refuse::allow_update(member, place, || super::run(&statement)));
         }
     }
 }

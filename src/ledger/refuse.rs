@@ -32,9 +32,9 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_refuse(call: pg_sys::FunctionCall
     error::raise(Reason::LedgerAppendOnly { act, table: fault::table_name(relation) })
 }
 
-/// Lets the triggers pass an UPDATE of one row, that of kakunin.redact(). Triggers of the table's owner run within it, so
-/// every other row stays refused.
-pub fn allow_update<T>(of: Place, act: impl FnOnce() -> T) -> T {
+/// Lets the triggers pass an UPDATE of one row of one table, that of kakunin.redact(). Triggers of the table's owner run
+/// within it, so every other row stays refused; also that of another ledger with the same place in the same transaction.
+pub fn allow_update<T>(table: pg_sys::Oid, of: Place, act: impl FnOnce() -> T) -> T {
     struct Shut;
     impl Drop for Shut {
         fn drop(&mut self) {
@@ -42,22 +42,22 @@ pub fn allow_update<T>(of: Place, act: impl FnOnce() -> T) -> T {
         }
     }
     let _shut = Shut;
-    UPDATE_ALLOWED.set(Some(of));
+    UPDATE_ALLOWED.set(Some((table, of)));
     act()
 }
 
-/// Is an UPDATE of kakunin.redact() running?
-pub fn is_update_allowed() -> bool {
-    UPDATE_ALLOWED.get().is_some()
+/// Is an UPDATE of this table by kakunin.redact() running?
+pub fn is_update_allowed(table: pg_sys::Oid) -> bool {
+    UPDATE_ALLOWED.get().is_some_and(|(allowed, _)| allowed == table)
 }
 
 /// Is this trigger fired by that UPDATE, and if for a row, then for the row that it is about?
 unsafe fn passes(trigger: *mut pg_sys::TriggerData) -> bool {
     // SAFETY: a valid trigger's relation is open, and its old row in memory.
     unsafe {
-        let Some(allowed) = UPDATE_ALLOWED.get() else { return false };
+        let Some((table, allowed)) = UPDATE_ALLOWED.get() else { return false };
         let (event, relation) = ((*trigger).tg_event, (*trigger).tg_relation);
-        if event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE {
+        if (*relation).rd_id != table || event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE {
             return false;
         }
         if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
@@ -98,5 +98,5 @@ pub extern "C" fn pg_finfo_kakunin_ledger_refuse() -> &'static pg_sys::Pg_finfo_
 }
 
 thread_local! {
-    static UPDATE_ALLOWED: Cell<Option<Place>> = const { Cell::new(None) };
+    static UPDATE_ALLOWED: Cell<Option<(pg_sys::Oid, Place)>> = const { Cell::new(None) };
 }

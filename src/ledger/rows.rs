@@ -1,9 +1,9 @@
 //! The stored rows of one entry: for proofs, and to check it alone.
 
-use super::plan::{Place, Plan};
+use super::plan::{Place, PlaceFinder, Plan};
 use super::raw::RowMemory;
 use super::store::{self, Ledger};
-use super::{fault, members};
+use super::{fault, members, owner};
 use crate::error;
 use kakunin_core::ledger::Hash;
 use kakunin_core::ledger::merkle::leaf_hash;
@@ -64,17 +64,50 @@ fn read_all(ledger: Ledger, tx: i64, with_bytes: bool) -> Vec<Stored> {
     found
 }
 
-/// Where the rows lie; the index on ledger_tx finds them.
+/// Where the rows lie; the index on ledger_tx finds them. Asked as the table's owner, because planning a query runs
+/// functions that the owner put into indexes and constraints.
 fn places(member: pg_sys::Oid, tx: i64) -> Vec<pg_sys::ItemPointerData> {
     let query = format!("select ctid from only {} where ledger_tx = $1", fault::table_name(member));
-    Spi::connect(|client| {
-        let rows = client.select(query.as_str(), None, &[tx.into()])?;
-        rows.map(|row| row.get::<pg_sys::ItemPointerData>(1)).collect::<Result<Vec<_>, pgrx::spi::Error>>()
-    })
-    .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
-    .into_iter()
-    .flatten()
-    .collect()
+    let ask = || {
+        Spi::connect(|client| {
+            let rows = client.select(query.as_str(), None, &[tx.into()])?;
+            rows.map(|row| row.get::<pg_sys::ItemPointerData>(1)).collect::<Result<Vec<_>, pgrx::spi::Error>>()
+        })
+    };
+    owner::read_as(member, ask)
+        .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Visits each row of one table as it lies there: the place that it claims, and where it lies. Runs nobody's functions.
+///
+/// # Safety
+/// The snapshot is active or registered.
+pub unsafe fn scan(
+    member: pg_sys::Oid,
+    snapshot: pg_sys::Snapshot,
+    visit: &mut dyn FnMut(Place, pg_sys::ItemPointerData),
+) {
+    // SAFETY: the table is open during the scan; each row is looked at before the next is fetched.
+    unsafe {
+        let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
+        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
+        let finder = PlaceFinder::of((*heap).rd_att);
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            pg_sys::check_for_interrupts!();
+            if let Some(place) = finder.as_ref().and_then(|finder| finder.place(tuple, (*heap).rd_att)) {
+                visit(place, (*tuple).t_self);
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
+    }
 }
 
 /// Reads rows of one table by where they lie.

@@ -86,7 +86,7 @@ fn admits_write(act: &'static str, relation: pg_sys::Oid, changes: bool, raises:
     match family::standing(relation) {
         Standing::Stranger => true,
         // That of kakunin.redact(), which the ledger's triggers hold to one row.
-        Standing::Ledger(_) if act == "UPDATE" && ledger::is_update_allowed() => true,
+        Standing::Ledger(_) if act == "UPDATE" && ledger::is_update_allowed(relation) => true,
         _ if frame::write_is_allowed() => true,
         _ if !raises => false,
         standing => refusal::rows(act, relation, standing),

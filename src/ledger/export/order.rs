@@ -1,7 +1,6 @@
 //! Where each row belongs in an export.
 
 use super::super::members;
-use super::super::plan;
 use super::super::sort::{Sorted, Sorter, memory};
 use super::super::store::{self, Ledger};
 use crate::checkpoint::log::StoredRange;
@@ -83,7 +82,7 @@ impl Rows {
                 if is_leaf {
                     let number = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
                     self.members.push(Member { relation: member, ledger });
-                    scan(member, number, snapshot, &mut rows);
+                    take(member, number, snapshot, &mut rows);
                 }
             }
             self.join(entries, rows);
@@ -128,20 +127,11 @@ impl SortedRows {
     }
 }
 
-unsafe fn scan(member: pg_sys::Oid, number: u32, snapshot: pg_sys::Snapshot, rows: &mut Sorter<ROW>) {
-    // SAFETY: the table is open during the scan; each row is looked at before the next is fetched.
+unsafe fn take(member: pg_sys::Oid, number: u32, snapshot: pg_sys::Snapshot, rows: &mut Sorter<ROW>) {
+    // SAFETY: by the caller's promise.
     unsafe {
-        let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
-        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
-        let finder = plan::PlaceFinder::of((*heap).rd_att);
-        loop {
-            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
-            if tuple.is_null() {
-                break;
-            }
-            pg_sys::check_for_interrupts!();
-            let Some(place) = finder.as_ref().and_then(|finder| finder.place(tuple, (*heap).rd_att)) else { continue };
-            let (block, offset) = pgrx::itemptr::item_pointer_get_both((*tuple).t_self);
+        super::super::rows::scan(member, snapshot, &mut |place, at| {
+            let (block, offset) = pgrx::itemptr::item_pointer_get_both(at);
             rows.push(record(&[
                 &place.tx.cast_unsigned().to_be_bytes(),
                 &place.row.to_be_bytes(),
@@ -149,9 +139,7 @@ unsafe fn scan(member: pg_sys::Oid, number: u32, snapshot: pg_sys::Snapshot, row
                 &block.to_be_bytes(),
                 &offset.to_be_bytes(),
             ]));
-        }
-        pg_sys::table_endscan(scan);
-        pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
+        });
     }
 }
 
