@@ -42,14 +42,14 @@ grant execute on function
     kakunin.ledger_row(),
     kakunin.ledger_salts(integer),
     kakunin.ledger_append(),
-    kakunin.ledger_refuse()
+    kakunin.ledger_refuse(),
+    kakunin._number_row(),
+    kakunin._new_salts(integer)
 to public;
 
 -- Only an administrator makes ledgers, of tables that the administrator owns: nobody can drop one later.
 grant execute on function
     kakunin.attach_ledger(regclass, text[]),
-    kakunin._number_row(),
-    kakunin._new_salts(integer),
     kakunin.redact(regclass, bigint, integer, text[], text),
     kakunin.prune_ledger(regclass, text),
     kakunin.close_ledger(regclass, text),

@@ -7,7 +7,7 @@ pub use suitable::type_text;
 
 use super::plan::{ROW, SALT, TX};
 use super::store::{self, Ledger, Table};
-use super::{columns, fault, pending, plan, run};
+use super::{columns, fault, owner, pending, plan, run};
 use crate::error::{self, Result};
 use crate::hooks::guard;
 use crate::{backend, shmem};
@@ -17,7 +17,8 @@ use pgrx::prelude::*;
 
 /// Makes a table append-only and chains its rows from now on; `redactable` names columns whose values can be erased later
 /// by kakunin.redact(). Says what was done, a row for each step. Takes an exclusive lock, and rewrites a table that has rows.
-// Invoker: what it does to the table, its caller could do; what it writes of its own goes past SQL.
+// Invoker: what it does to the table, its caller could do; what it writes of its own goes past SQL. It acts as the table's
+// owner, after it was made sure that its caller may.
 #[pg_extern(sql = r#"
 create function kakunin.attach_ledger(relation regclass, redactable text[] default '{}')
     returns table (step text, detail text)
@@ -39,11 +40,20 @@ type Steps = Vec<(String, String)>;
 fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<Steps, Reason> {
     shmem::area()?;
     let table = suitable::lock(relation)?;
-    let columns = suitable::columns(relation, &table, redactable)?;
+    // Writing the table anew runs functions of its owner's, in constraints and indexes: never as a superuser who attaches.
+    owner::act_as(relation, || attach_locked(relation, &table, redactable))
+}
+
+fn attach_locked(
+    relation: pg_sys::Oid,
+    table: &suitable::Table,
+    redactable: &[String],
+) -> std::result::Result<Steps, Reason> {
+    let columns = suitable::columns(relation, table, redactable)?;
     let mut steps = Steps::new();
 
     let ledger = Ledger { number: next_ledger_number(), id: new_id(), relation };
-    add_columns(&table, redactable, &mut steps);
+    add_columns(table, redactable, &mut steps);
     register(ledger, &columns);
     steps.push(("ledger".into(), format!("{} is ledger {}", table.name, ledger.id)));
     steps.push(("columns".into(), describe(&columns)));
@@ -51,10 +61,10 @@ fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<S
     let detail = Detail::Open { columns: columns.clone(), name: table.name.clone() };
     pending::with(pending::Pending::tx);
     columns::note(ledger, Kind::Open, &detail);
-    let rows = existing::take(ledger, &columns, &table)?;
+    let rows = existing::take(ledger, &columns, table)?;
     steps.push(("rows".into(), format!("{rows} rows are in the first entry")));
 
-    guard::allowed(|| add_triggers(&table, &ledger.id, &mut steps));
+    guard::allowed(|| add_triggers(table, &ledger.id, &mut steps));
     plan::forget_all();
     Ok(steps)
 }

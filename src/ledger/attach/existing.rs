@@ -1,6 +1,6 @@
 //! The rows that a table has when it becomes a ledger.
 
-use super::super::plan::Plan;
+use super::super::plan::{PlaceFinder, Plan};
 use super::super::raw::RowMemory;
 use super::super::store::Ledger;
 use super::super::{fault, pending};
@@ -20,18 +20,27 @@ pub fn take(ledger: Ledger, columns: &[Column], table: &Table) -> Result<u64, Re
 
 /// Each partition was numbered as a whole: in the order of its first row, all rows come in order.
 fn in_order(table: &Table) -> Vec<pg_sys::Oid> {
-    let mut firsts: Vec<(Option<i32>, pg_sys::Oid)> = table
-        .leaves
-        .iter()
-        .map(|leaf| {
-            let query = format!("select min(ledger_row) from only {}", fault::table_name(*leaf));
-            let first = Spi::get_one(&query).unwrap_or_else(|failure| fault::broken(&failure.to_string()));
-            (first, *leaf)
-        })
-        .filter(|(first, _)| first.is_some())
-        .collect();
+    let mut firsts: Vec<(i32, pg_sys::Oid)> =
+        table.leaves.iter().filter_map(|leaf| Some((first_row(*leaf)?, *leaf))).collect();
     firsts.sort_by_key(|(first, _)| *first);
     firsts.into_iter().map(|(_, leaf)| leaf).collect()
+}
+
+/// The number of the first row, read as it lies: a query would be answered with the rows that row-level security shows.
+fn first_row(relation: pg_sys::Oid) -> Option<i32> {
+    // SAFETY: the table is locked by this transaction; the row is looked at before the scan ends.
+    unsafe {
+        let heap = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
+        let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+        let finder = if tuple.is_null() { None } else { PlaceFinder::of((*heap).rd_att) };
+        let row = finder.and_then(|finder| finder.place(tuple, (*heap).rd_att)).map(|place| place.row);
+        pg_sys::table_endscan(scan);
+        pg_sys::UnregisterSnapshot(snapshot);
+        pg_sys::table_close(heap, pg_sys::NoLock as i32);
+        row
+    }
 }
 
 fn take_one(relation: pg_sys::Oid, ledger: Ledger, columns: &[Column]) -> Result<u64, Reason> {

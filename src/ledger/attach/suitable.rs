@@ -23,6 +23,15 @@ pub fn lock(relation: pg_sys::Oid) -> Result<Table, Reason> {
     let name = fault::table_name(relation);
     // Before the lock: it can be taken only of a table or a view.
     refuse(&name, first(KIND, relation))?;
+    let owns = Spi::get_one_with_args::<bool>(OWNS, &[relation.into()]);
+    if !matches!(owns, Ok(Some(true))) {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("must be owner of table {name}"),
+            "ledger_not_owner: Only its owner makes a ledger of a table."
+        );
+    }
     super::super::run(&format!("lock table {name} in access exclusive mode"));
     if store::ledger_by_relation(relation).is_some() {
         return Err(Reason::LedgerAttached { table: name });
@@ -131,6 +140,7 @@ const PROBLEMS: &[(i32, &str)] = &[
     (12, "has a partition that is foreign, temporary, unlogged or not a heap"),
     (13, "has a partition with rules or a statement trigger of the ledger's name"),
 ];
+const OWNS: &str = "select pg_has_role(current_user, c.relowner, 'usage') from pg_class c where c.oid = $1";
 // 0 if there is nothing against it; a number without a relation is none of a table.
 const KIND: &str = "
     select coalesce((
