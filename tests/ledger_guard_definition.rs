@@ -273,10 +273,11 @@ fn attack_01_partitions_of_a_ledger_stay_and_bring_no_rows() {
         &["create table app.fit (like app.event including all);
            alter table app.event attach partition app.fit for values from ('2022-01-01') to ('2023-01-01')"],
     );
-    // These two end transactions of their own.
+    // These end transactions of their own.
     for statement in [
         "alter table app.event detach partition app.event_old concurrently",
         "alter table app.event_new detach partition app.event_new_1 concurrently",
+        "drop index concurrently app.note_ledger_tx_idx",
     ] {
         checks.equal(statement, state(&mut client, statement), "23001".to_owned());
     }
