@@ -1,5 +1,6 @@
 //! Plain facts about this backend and its server.
 
+use kakunin_core::Reason;
 use pgrx::prelude::*;
 use std::ffi::{CStr, OsString, c_char};
 use std::os::unix::ffi::OsStringExt;
@@ -52,16 +53,15 @@ pub fn replayed_position() -> Option<u64> {
     unsafe { raw::RecoveryInProgress().then(|| raw::GetXLogReplayRecPtr(std::ptr::null_mut())) }
 }
 
-/// Does this server replay the WAL of another one?
-pub fn is_standby() -> bool {
-    // SAFETY: reads shared state of the server.
-    unsafe { raw::RecoveryInProgress() }
-}
-
-/// Was the transaction begun READ ONLY?
-pub fn is_read_only() -> bool {
-    // SAFETY: reads a variable of this backend.
-    unsafe { pg_sys::XactReadOnly }
+/// May this transaction write? PostgreSQL would refuse too, but after locks were asked for.
+pub fn writable() -> Result<(), Reason> {
+    // SAFETY: reads shared state of the server, and a variable of this backend.
+    let (standby, read_only) = unsafe { (raw::RecoveryInProgress(), pg_sys::XactReadOnly) };
+    match (standby, read_only) {
+        (true, _) => Err(Reason::ServerIsStandby),
+        (_, true) => Err(Reason::TransactionReadOnly),
+        _ => Ok(()),
+    }
 }
 
 /// What this transaction wrote is seen by what it reads from here on.

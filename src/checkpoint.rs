@@ -29,13 +29,7 @@ use pgrx::prelude::*;
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 pub fn checkpoint() -> Result<String> {
-    if backend::is_standby() {
-        return Err(error::report(Reason::CheckpointOnStandby));
-    }
-    if backend::is_read_only() {
-        return Err(error::report(Reason::CheckpointReadOnly));
-    }
-    slots::queue().map_err(error::report)?;
+    backend::writable().and_then(|()| slots::queue().map(|_| ())).map_err(error::report)?;
     // One at a time. What is read from here on is read as it is now, whatever the transaction's snapshot.
     Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
     let log = match log::named() {
@@ -53,6 +47,7 @@ pub fn checkpoint() -> Result<String> {
 pub fn name_log(origin: Option<&str>) -> Result<String> {
     let origin = origin.ok_or_else(|| error::report(Reason::ArgumentNull { what: "origin".into() }))?;
     check_origin(origin).map_err(|_| error::report(Reason::OriginInvalid))?;
+    backend::writable().map_err(error::report)?;
     Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
     if let Some(log) = log::named() {
         return Err(error::report(Reason::LogNamed { origin: log.origin }));

@@ -1,7 +1,7 @@
 //! Keys that the signer signs with. The private half of none is ever here.
 
 use crate::error::{self, Result};
-use crate::slots;
+use crate::{backend, slots};
 use kakunin_core::Reason;
 use kakunin_core::signer::message::{Request, Response};
 use kakunin_core::signer::softkms::SealedKey;
@@ -22,6 +22,7 @@ pub fn create_signing_key(name: Option<&str>, algorithm: default!(Option<&str>, 
 
 /// Makes a key and stores it sealed.
 pub fn make_key(name: &str, algorithm: Algorithm) -> Result<Vec<u8>> {
+    backend::writable().map_err(error::report)?;
     // Two of one name at once would wait for each other anyway; this way the second one sees the first.
     Spi::run("lock table kakunin.signing_key in share row exclusive mode").map_err(error::spi)?;
     if find_key(name)?.is_some() {

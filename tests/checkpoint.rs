@@ -115,7 +115,7 @@ fn what_is_not_committed_is_not_signed() {
     checks.equal("by hand", outcome(&mut client), "XX001 ledger_broken");
     run(&mut client, "rollback");
     checks.equal("sound", sound(&mut client), "t");
-    for (begin, expected) in [("begin read only", "25006 checkpoint_read_only"), ("begin", "5")] {
+    for (begin, expected) in [("begin read only", "25006 transaction_read_only"), ("begin", "5")] {
         run(&mut client, begin);
         checks.equal(begin, outcome(&mut client), expected);
         run(&mut client, "rollback");

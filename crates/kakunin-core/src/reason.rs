@@ -287,10 +287,10 @@ reasons! {
         "ledger is broken", "Entry {seq} of ledger {ledger}: {what}.", "No checkpoint is signed. kakunin.verify_ledger() lists what is wrong.";
     LogBroken { what: String } => LedgerBroken, "log_broken",
         "log of checkpoints is broken", "{what}.", "kakunin.log_range, log_tile and checkpoint are written by kakunin.checkpoint() alone; restore them from a backup.";
-    CheckpointReadOnly => ReadOnly, "checkpoint_read_only",
-        "checkpoint cannot be made in a read-only transaction", "It writes to the log.", "";
-    CheckpointOnStandby => ReadOnly, "checkpoint_on_standby",
-        "checkpoint cannot be made on a standby", "The primary makes them.", "";
+    TransactionReadOnly => ReadOnly, "transaction_read_only",
+        "transaction is read-only", "What was asked for has to be written down.", "";
+    ServerIsStandby => ReadOnly, "server_is_standby",
+        "server is a standby", "What was asked for has to be written down.", "Ask the primary.";
     CheckpointNotDurable => NotReady, "checkpoint_not_durable",
         "entries are not on the standby yet", "The wait for synchronous replication ended without an acknowledgement.", "";
     NoCheckpoint => NotReady, "no_checkpoint",
