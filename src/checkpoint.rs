@@ -53,6 +53,7 @@ pub fn checkpoint() -> Result<String> {
 pub fn name_log(origin: Option<&str>) -> Result<String> {
     let origin = origin.ok_or_else(|| error::report(Reason::ArgumentNull { what: "origin".into() }))?;
     check_origin(origin).map_err(|_| error::report(Reason::OriginInvalid))?;
+    backend::refuse_read_only(c"kakunin.name_log()");
     Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
     if let Some(log) = log::named() {
         return Err(error::report(Reason::LogNamed { origin: log.origin }));

@@ -38,6 +38,7 @@ type Steps = Vec<(String, String)>;
 
 fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<Steps, Reason> {
     shmem::area()?;
+    backend::refuse_read_only(c"kakunin.attach_ledger()");
     let table = suitable::lock(relation)?;
     let columns = suitable::columns(relation, &table, redactable)?;
     let mut steps = Steps::new();
