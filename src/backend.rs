@@ -64,6 +64,12 @@ pub fn writable() -> Result<(), Reason> {
     }
 }
 
+/// Raises PostgreSQL's own refusal where the transaction cannot write: it is read only, as each is on a standby.
+pub fn refuse_read_only(command: &CStr) {
+    // SAFETY: the name is copied into the message.
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) };
+}
+
 /// What this transaction wrote is seen by what it reads from here on.
 pub fn next_command() {
     // SAFETY: in a transaction, and no tuple that was read before is held.

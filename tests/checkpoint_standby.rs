@@ -128,7 +128,7 @@ fn a_standby_proves_but_signs_nothing_and_signs_when_it_is_promoted() {
     wait_until("it complains", || standby.log().contains("key-encryption key is missing").then_some(()));
     let kek = std::fs::read(cluster.key_directory().join("kek")).expect("the test may read it");
     let brought = standby.private_file("data.kakunin/kek", &kek);
-    checks.equal("the file", Path::new(&brought), &standby.key_directory().join("kek"));
+    checks.equal("the file", Path::new(&brought), standby.key_directory().join("kek"));
     wait_until("the worker goes on", || {
         (ask(&mut there, "select max(size) from kakunin.checkpoint") == "3").then_some(())
     });

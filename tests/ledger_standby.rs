@@ -6,7 +6,8 @@ use kakunin_tests::{Checks, Cluster, sqlstate_of, wait_until};
 use postgres::Client;
 
 const SCHEMA: &str = "create table l (id bigint generated always as identity primary key, body text);
-                      create table m (id bigint generated always as identity primary key, body text);";
+                      create table m (id bigint generated always as identity primary key, body text);
+                      create table plain (id int primary key); create table l_1 (id int primary key);";
 
 /// A primary that waits for its standby.
 fn pair() -> (Cluster, Cluster) {
@@ -136,12 +137,27 @@ fn a_standby_has_a_sound_ledger_at_each_moment_and_goes_on_with_it_as_a_primary(
     checks.equal("here", primary.ledgers(&["l", "m"]), everything);
     let insert = "insert into l (body) values ('there')";
     checks.equal("adding there", there.batch_execute(insert).map_err(|error| sqlstate_of(&error)), Err("25006".into()));
-    for function in ["kakunin.attach_ledger('m')", "kakunin.ledger_tx()"] {
-        checks.equal(function, state(&mut there, &format!("select {function}")), "25006");
+    for function in WRITERS {
+        checks.equal(&format!("{function} there"), state(&mut there, &format!("select {function}")), "25006");
+        let read_only = format!("begin read only; select {function}");
+        checks.equal(&format!("{function}, read only"), state(&mut superuser, &read_only), "25006");
+        run(&mut superuser, "rollback");
     }
+    drop(superuser);
 
     drop(primary);
     standby.promote();
     run(&mut there, &format!("{insert}; insert into m (body) values ('there')"));
     checks.equal("as a primary", standby.ledgers(&["l", "m"]), ["602 entries, 1201 rows", "602 entries, 601 rows"]);
 }
+
+/// What writes to a ledger, and can do so neither on a standby nor in a transaction that is read only.
+const WRITERS: &[&str] = &[
+    "kakunin.attach_ledger('plain')",
+    "kakunin.close_ledger('l', 'over')",
+    "kakunin.begin_epoch('moved')",
+    "kakunin.redact('l', 1, 0, array['body'], 'asked for')",
+    "kakunin.prune_ledger('l_1', 'old')",
+    "kakunin.name_log('test.example/log')",
+    "kakunin.ledger_tx()",
+];

@@ -39,6 +39,7 @@ type Steps = Vec<(String, String)>;
 
 fn attach(relation: pg_sys::Oid, redactable: &[String]) -> std::result::Result<Steps, Reason> {
     shmem::area()?;
+    backend::refuse_read_only(c"kakunin.attach_ledger()");
     let table = suitable::lock(relation)?;
     // Writing the table anew runs functions of its owner's, in constraints and indexes: never as a superuser who attaches.
     owner::act_as(relation, || attach_locked(relation, &table, redactable))

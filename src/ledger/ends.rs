@@ -20,6 +20,7 @@ fn close_ledger(relation: Option<pg_sys::Oid>, reason: Option<String>) -> Result
     let relation = relation.ok_or_else(|| error::report(Reason::ArgumentNull { what: "relation".into() }))?;
     let reason = super::stated(reason).map_err(error::report)?;
     let ledger = super::ledger_of(relation).map_err(error::report)?;
+    backend::refuse_read_only(c"kakunin.close_ledger()");
     columns::note(ledger, Kind::Close, &Detail::Close { reason });
     Ok(())
 }
@@ -35,6 +36,7 @@ create function kakunin.begin_epoch(reason text) returns integer
 "#)]
 fn begin_epoch(reason: Option<String>) -> Result<i32> {
     let reason = super::stated(reason).map_err(error::report)?;
+    backend::refuse_read_only(c"kakunin.begin_epoch()");
     let timeline = Spi::get_one::<i32>("select timeline_id from pg_catalog.pg_control_checkpoint()")
         .ok()
         .flatten()

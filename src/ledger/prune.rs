@@ -4,6 +4,7 @@ mod gone;
 
 use super::store::{self, Ledger};
 use super::{columns, fault, owner, raw, run};
+use crate::backend;
 use crate::error::{self, Result};
 use crate::hooks::guard;
 use kakunin_core::Reason;
@@ -22,6 +23,7 @@ create function kakunin.prune_ledger(partition regclass, reason text) returns bi
 fn prune_ledger(partition: Option<pg_sys::Oid>, reason: Option<String>) -> Result<i64> {
     let partition = partition.ok_or_else(|| error::report(Reason::ArgumentNull { what: "partition".into() }))?;
     let reason = super::stated(reason).map_err(error::report)?;
+    backend::refuse_read_only(c"kakunin.prune_ledger()");
     prune(partition, reason).map_err(error::report)
 }
 

@@ -4,6 +4,7 @@ use super::plan::{Place, SALT};
 use super::rows;
 use super::store::{self, Ledger, Table};
 use super::{columns, fault, members, owner, refuse};
+use crate::backend;
 use crate::error::{self, Result};
 use kakunin_core::Reason;
 use kakunin_core::ledger::row::{RowReader, tag};
@@ -33,6 +34,7 @@ fn redact(
     let names: Vec<String> = columns.ok_or_else(|| null("columns"))?.into_iter().flatten().collect();
     let reason = super::stated(reason).map_err(error::report)?;
     let ledger = super::ledger_of(relation).map_err(error::report)?;
+    backend::refuse_read_only(c"kakunin.redact()");
     erase(ledger, tx, row, &names, reason).map_err(error::report)
 }
 
