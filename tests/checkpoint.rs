@@ -315,6 +315,14 @@ fn a_database_that_lost_what_was_signed_is_not_signed_for() {
     insert(&mut client, "b");
     checks.equal("restored, and more", outcome(&mut client), "XX001 checkpoint_inconsistent");
     checks.equal("published", published(&cluster), signed);
+    // The way on is not in SQL.
+    run(&mut client, "select kakunin.begin_epoch('restored')");
+    checks.equal("with an epoch", outcome(&mut client), "XX001 checkpoint_inconsistent");
+    for file in ["example.org.checkpoint", "example.org.plan"] {
+        let kept = cluster.socket_directory().join(file);
+        std::fs::rename(cluster.key_directory().join(file), kept).expect("the test may");
+    }
+    checks.equal("from what the database has", outcome(&mut client), "7");
     checks.equal("faults", ask(&mut client, "select * from kakunin.verify_ledger()"), "");
 }
 
