@@ -70,6 +70,8 @@ comment on column kakunin.outbox.topic is 'checkpoint: the payload is a signed n
 comment on column kakunin.outbox.payload is 'The message';
 comment on column kakunin.outbox.created_at is 'When';
 
+comment on sequence kakunin.outbox_id_seq is 'Numbers of messages';
+
 select pg_catalog.pg_extension_config_dump('kakunin.log', '');
 select pg_catalog.pg_extension_config_dump('kakunin.log_range', '');
 select pg_catalog.pg_extension_config_dump('kakunin.log_tile', '');

@@ -4,7 +4,6 @@ use kakunin_core::ledger::note::{Checkpoint, Note};
 use kakunin_tests::scene::{ask, refused, run, try_ask};
 use kakunin_tests::{Checks, Cluster, Shutdown, refusal_of, wait_until};
 use postgres::Client;
-use std::path::Path;
 
 fn primary() -> Cluster {
     let cluster = Cluster::builder()
@@ -128,7 +127,7 @@ fn a_standby_proves_but_signs_nothing_and_signs_when_it_is_promoted() {
     wait_until("it complains", || standby.log().contains("key-encryption key is missing").then_some(()));
     let kek = std::fs::read(cluster.key_directory().join("kek")).expect("the test may read it");
     let brought = standby.private_file("data.kakunin/kek", &kek);
-    checks.equal("the file", Path::new(&brought), standby.key_directory().join("kek"));
+    checks.equal("the file", brought, standby.key_directory().join("kek"));
     wait_until("the worker goes on", || {
         (ask(&mut there, "select max(size) from kakunin.checkpoint") == "3").then_some(())
     });
