@@ -83,6 +83,9 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Optio
     });
     let mut plan = plan.borrow_mut();
     let ledger = plan.ledger;
+    if !plan.has_whole_salts() {
+        error::raise(Reason::LedgerSaltForged { table: fault::table_name(oid) });
+    }
     let leaf = plan.leaf().unwrap_or_else(|what| fault::unhashable(plan.relation, &what));
     // SAFETY: reads a variable of this backend.
     let depth = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
@@ -95,10 +98,11 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Optio
     });
 }
 
-/// May rows come with a place of their own? The worker of a subscription, and superusers, who restore dumps.
+/// May rows come with a place of their own? The worker of a subscription, and superusers, who restore dumps. Not whoever
+/// calls a function that a superuser owns.
 fn is_importing() -> bool {
-    // SAFETY: both read the state of this backend.
-    unsafe { pg_sys::IsLogicalWorker() || pg_sys::superuser() }
+    // SAFETY: all read the state of this backend, or the catalogue.
+    unsafe { pg_sys::IsLogicalWorker() || pg_sys::superuser() && pg_sys::superuser_arg(pg_sys::GetSessionUserId()) }
 }
 
 fn refuse_worker() {

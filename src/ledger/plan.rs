@@ -205,13 +205,26 @@ impl Plan {
         self.writer.bytes()
     }
 
+    /// Does the row that was taken have a salt for each redactable column? Without one its value would be hashed as
+    /// it is, and one of zeros says that the value was erased.
+    pub fn has_whole_salts(&self) -> bool {
+        let secrets = self.fields.iter().filter(|field| field.redactable).count();
+        let (salts, rest) = self.salts();
+        secrets == 0 || salts.len() == secrets && rest.is_empty() && salts.iter().all(|salt| *salt != [0; 16])
+    }
+
+    /// The salts of the row that was taken, and what is left of the column behind them; they live as long as the row.
+    fn salts<'a>(&self) -> (&'a [[u8; 16]], &'a [u8]) {
+        let salts = self.salt.filter(|at| self.nulls.get(*at) == Some(&false)).and_then(|at| self.values.get(at));
+        // SAFETY: the salt column is a bytea; its bytes live as long as the row that was taken.
+        let salts: &'a [u8] = salts.map_or(&[], |salts| unsafe { raw::payload(*salts) });
+        salts.as_chunks::<16>()
+    }
+
     fn write(&mut self) {
         self.writer.begin(&self.ledger.id);
         let (number, place) = (self.ledger.number, self.place);
-        let salts = self.salt.filter(|at| self.nulls.get(*at) == Some(&false)).and_then(|at| self.values.get(at));
-        // SAFETY: the salt column is a bytea; its bytes live as long as the row that was taken.
-        let salts: &[u8] = salts.map_or(&[], |salts| unsafe { raw::payload(*salts) });
-        let (salts, _) = salts.as_chunks::<16>();
+        let (salts, _) = self.salts();
         let mut secret = 0;
         for field in &mut self.fields {
             let salt = if field.redactable {

@@ -347,6 +347,8 @@ reasons! {
         "rows of a ledger cannot be changed", "{act} of {table} was refused.", "Add a row that corrects the earlier one; kakunin.prune_ledger() and kakunin.redact() are the ways to remove what may not be kept.";
     LedgerPlaceForged { table: String } => LedgerChange, "ledger_place_forged",
         "place of a row in the ledger is not for the caller to choose", "A row for {table} claims a ledger_tx or ledger_row that was not given to it.", "Leave the columns ledger_tx, ledger_row and ledger_salt out.";
+    LedgerSaltForged { table: String } => LedgerChange, "ledger_salt_forged",
+        "salts of a row are not for the caller to choose", "The ledger_salt of a row for {table} does not have a salt for each redactable column.", "Leave the columns ledger_tx, ledger_row and ledger_salt out.";
     LedgerTriggerOnly { function: &'static str } => TriggerProtocol, "ledger_trigger_only",
         "function is for triggers only", "kakunin.{function}() is called by the triggers of a ledger.", "";
     LedgerUnknown { table: String } => ArgumentOutOfRange, "ledger_unknown",
