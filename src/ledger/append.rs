@@ -1,6 +1,6 @@
 //! What happens when a row is inserted: the defaults that give it its place, and the trigger that takes its leaf.
 
-use super::{fault, pending, plan};
+use super::{apply, fault, pending, plan};
 use crate::{backend, error, reading};
 use kakunin_core::Reason;
 use kakunin_core::ledger::LedgerId;
@@ -57,15 +57,27 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_append(call: pg_sys::FunctionCall
 
 unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: &LedgerId) {
     refuse_worker();
-    let plan = plan::of(relation, id);
+    if apply::is_running() {
+        // SAFETY: as here.
+        return unsafe { apply::row(relation, tuple, id) };
+    }
+    let Some(plan) = plan::find(relation, id) else {
+        // A restore can fill the table before it fills kakunin.ledger.
+        // SAFETY: as here.
+        if unsafe { is_from_elsewhere(relation, tuple) } {
+            return;
+        }
+        // SAFETY: the relation is open.
+        error::raise(Reason::LedgerUnknown { table: fault::table_name(unsafe { (*relation).rd_id }) })
+    };
     let mut plan = plan.borrow_mut();
     // SAFETY: the row that fired the trigger of this relation.
     let place = unsafe { plan.take(tuple, (*relation).rd_att) };
     let table = || fault::table_name(plan.relation);
     let own = place.filter(|place| pending::with(|pending| pending.has_given(place.tx, place.row)));
     let Some(place) = own else {
-        // A row that was chained elsewhere: replicated, or restored from a dump. It is checked, not chained again.
-        if is_importing() {
+        // A row that was chained elsewhere and comes with its entry. verify_ledger() compares the two.
+        if is_restoring() {
             return;
         }
         error::raise(Reason::LedgerPlaceForged { table: table() });
@@ -83,10 +95,21 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: &Ledg
     });
 }
 
-/// May rows come with a place of their own? The worker of a subscription, and superusers, who restore dumps.
-fn is_importing() -> bool {
-    // SAFETY: both read the state of this backend.
-    unsafe { pg_sys::IsLogicalWorker() || pg_sys::superuser() }
+/// May rows come with a place of their own? Those of superusers, who restore dumps.
+fn is_restoring() -> bool {
+    // SAFETY: reads the state of this backend.
+    unsafe { pg_sys::superuser() }
+}
+
+/// Is this a row that a restore brings, and none that got its place from our defaults?
+unsafe fn is_from_elsewhere(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple) -> bool {
+    // SAFETY: the row that fired the trigger of this relation, which is open.
+    let place = unsafe {
+        let description = (*relation).rd_att;
+        plan::PlaceFinder::of(description).and_then(|finder| finder.place(tuple, description))
+    };
+    let is_own = |place: plan::Place| pending::with(|pending| pending.has_given(place.tx, place.row));
+    is_restoring() && place.is_some_and(|place| !is_own(place))
 }
 
 fn refuse_worker() {

@@ -49,16 +49,15 @@ pub struct Place {
     pub row: i32,
 }
 
-/// The plan for a table whose trigger names this ledger. Shared, because a codec can make PostgreSQL take in messages
-/// that drop it from the cache.
-pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
+/// The plan for a table whose trigger names this ledger; None if there is no such ledger. Shared, because a codec can make
+/// PostgreSQL take in messages that drop it from the cache.
+pub fn find(relation: pg_sys::Relation, id: &LedgerId) -> Option<Rc<RefCell<Plan>>> {
     // SAFETY: the caller has the relation open.
     let oid = unsafe { (*relation).rd_id };
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&oid).cloned()) {
-        return plan;
+        return Some(plan);
     }
-    let ledger = store::ledger_by_id(id)
-        .unwrap_or_else(|| error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) }));
+    let ledger = store::ledger_by_id(id)?;
     // Whoever owns a table can give it a trigger that names another's ledger.
     if !belongs(oid, ledger.relation) {
         error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) });
@@ -71,7 +70,7 @@ pub fn of(relation: pg_sys::Relation, id: &LedgerId) -> Rc<RefCell<Plan>> {
     if generation == GENERATION.get() {
         PLANS.with_borrow_mut(|plans| plans.insert(oid, Rc::clone(&plan)));
     }
-    plan
+    Some(plan)
 }
 
 /// Finds where rows say they stand, without a plan for their table.
