@@ -2,14 +2,14 @@
 -- of this; nobody else does, but for a restore of a dump. docs/spec/ledger.md says what is hashed and signed.
 
 create table kakunin.log (
-    single boolean primary key default true check (single),
-    origin text not null,
+    number integer primary key check (number > 0),
+    origin text not null unique,
     key text not null,
     named_at timestamptz not null default statement_timestamp(),
     named_by text not null default session_user
 );
 comment on table kakunin.log is 'The log of this database: its name, and the key that signs for it';
-comment on column kakunin.log.single is 'There is one';
+comment on column kakunin.log.number is 'Its names in order: the highest counts; it gets another one after an epoch has begun';
 comment on column kakunin.log.origin is 'Name of the log and of its key, in every checkpoint';
 comment on column kakunin.log.key is 'softkms:NAME of kakunin.signing_key';
 comment on column kakunin.log.named_at is 'When it got its name';

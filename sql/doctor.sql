@@ -475,6 +475,9 @@ as $$
          where n.nspname not like 'pg\_temp%' and n.nspname not like 'pg\_toast\_temp%'
            and a.grantee = 0 and a.privilege_type = 'CREATE' and a.grantor = n.nspowner
            and exists (select from protected)
+
+        union all
+        select l.severity, l.finding, l.object, l.detail, l.remedy from kakunin._ledger_doctor() l
     )
     select f.severity, f.finding, f.object, f.detail, f.remedy
       from finding f

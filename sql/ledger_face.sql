@@ -10,18 +10,18 @@ comment on function kakunin.ledger_refuse() is 'Trigger of a ledger: refuses eve
 
 create function kakunin._entries_restored() returns trigger
     language c as 'MODULE_PATHNAME', 'kakunin_entries_restored';
-comment on function kakunin._entries_restored() is 'Trigger of kakunin.ledger_entry: forgets what shared memory knows of its chains';
+comment on function kakunin._entries_restored() is 'Trigger of our own tables: forgets what is remembered of them';
 
 -- Our own tables only grow, too. A restore may fill them; it fires the first of these.
-create trigger entries_restored
-    after insert on kakunin.ledger_entry
-    for each row execute function kakunin._entries_restored();
-alter table kakunin.ledger_entry enable always trigger entries_restored;
-
 do $$
 declare
     own text;
 begin
+    foreach own in array array['ledger', 'ledger_column', 'ledger_entry'] loop
+        execute format('create trigger entries_restored after insert on kakunin.%I
+                            for each row execute function kakunin._entries_restored()', own);
+        execute format('alter table kakunin.%I enable always trigger entries_restored', own);
+    end loop;
     foreach own in array array['ledger', 'ledger_column', 'ledger_entry', 'ledger_redaction'] loop
         execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I
                             for each row execute function kakunin.ledger_refuse()', own);
@@ -54,6 +54,8 @@ comment on function kakunin.redact(regclass, bigint, integer, text[], text) is
     'Erases values of redactable columns of one row; its hash holds commitments to them, which stay';
 comment on function kakunin.prune_ledger(regclass, text) is
     'Drops a partition of a ledger that a checkpoint covers, and chains an entry that says so; returns its rows';
+comment on function kakunin.repair_ledger(regclass) is
+    'Puts back what guards a ledger, or all of them: triggers and defaults; says what it did, a row for each step';
 comment on function kakunin.close_ledger(regclass, text) is
     'Ends a ledger: nothing can be added to it any more';
 comment on function kakunin.begin_epoch(text) is

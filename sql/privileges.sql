@@ -52,6 +52,7 @@ grant execute on function
     kakunin.attach_ledger(regclass, text[]),
     kakunin.redact(regclass, bigint, integer, text[], text),
     kakunin.prune_ledger(regclass, text),
+    kakunin.repair_ledger(regclass),
     kakunin.close_ledger(regclass, text),
     kakunin.begin_epoch(text)
 to kakunin_admin;

@@ -53,6 +53,12 @@ pub fn replayed_position() -> Option<u64> {
     unsafe { raw::RecoveryInProgress().then(|| raw::GetXLogReplayRecPtr(std::ptr::null_mut())) }
 }
 
+/// Does this server replay the WAL of another one?
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared state of the server.
+    unsafe { raw::RecoveryInProgress() }
+}
+
 /// May this transaction write? PostgreSQL would refuse too, but after locks were asked for.
 pub fn writable() -> Result<(), Reason> {
     // SAFETY: reads shared state of the server, and a variable of this backend.

@@ -34,13 +34,14 @@ pub fn checkpoint() -> Result<String> {
     Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
     let log = match log::named() {
         Some(log) => log,
-        None => name(&default_origin())?,
+        None => name(1, &default_origin())?,
     };
     let key = signer::key_of(&log.key)?;
     sign(&log, key).map_err(error::report)
 }
 
-/// Names the log, and makes its key if there is none.
+/// Names the log, and makes a key for it. A restored or moved database gets another name, once its epoch has begun: what was
+/// signed under the old one may go on elsewhere, or may have gone further.
 // Definer: writes kakunin.log and kakunin.signing_key.
 #[pg_extern(schema = "kakunin", volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -49,11 +50,30 @@ pub fn name_log(origin: Option<&str>) -> Result<String> {
     check_origin(origin).map_err(|_| error::report(Reason::OriginInvalid))?;
     backend::writable().map_err(error::report)?;
     Spi::run("lock table kakunin.log in share row exclusive mode").map_err(error::spi)?;
-    if let Some(log) = log::named() {
-        return Err(error::report(Reason::LogNamed { origin: log.origin }));
+    let names = log::names();
+    if names.iter().any(|log| log.origin == origin) {
+        return Err(error::report(Reason::LogNameUsed { origin: origin.to_owned() }));
     }
-    let log = name(origin)?;
+    let number = match names.first() {
+        Some(log) if !epoch_began()? => {
+            return Err(error::report(Reason::LogNamed { origin: log.origin.clone() }));
+        }
+        newest => newest.map_or(0, |log| log.number) + 1,
+    };
+    let log = name(number, origin)?;
     verifier_key_of(&log)
+}
+
+/// Does a ledger have an epoch that no checkpoint covers?
+fn epoch_began() -> Result<bool> {
+    let found = Spi::get_one::<bool>(
+        "select exists (
+             select from kakunin.ledger l
+              cross join lateral (select coalesce(max(r.last_seq), 0) as seq
+                                    from kakunin.log_range r where r.ledger = l.number) covered
+               join kakunin.ledger_entry e on e.ledger = l.number and e.seq > covered.seq and e.kind = 5)",
+    );
+    found.map(|found| found.unwrap_or(false)).map_err(error::spi)
 }
 
 /// The public key of the log.
@@ -76,13 +96,17 @@ pub fn key_that_signs(log: &StoredLog) -> Result<VerifierKey> {
     VerifierKey::new(&*log.origin, public_key).map_err(|_| malformed())
 }
 
-fn name(origin: &str) -> Result<StoredLog> {
-    if signer::find_key(KEY)?.is_none() {
-        signer::make_key(KEY, Algorithm::Ed25519)?;
+/// Every name gets a key of its own: the one before may be in other hands.
+fn name(number: i32, origin: &str) -> Result<StoredLog> {
+    let key = if number == 1 { KEY.to_owned() } else { format!("{KEY}-{number}") };
+    if signer::find_key(&key)?.is_none() {
+        // In another cluster there is no key-encryption key yet, although keys were sealed elsewhere.
+        signer::make_key(&key, Algorithm::Ed25519, number > 1)?;
     }
-    let log = StoredLog { origin: origin.to_owned(), key: KeyUri::SoftKms(KEY.into()).to_string() };
-    let arguments = [log.origin.clone().into(), log.key.clone().into()];
-    Spi::run_with_args("insert into kakunin.log (origin, key) values ($1, $2)", &arguments).map_err(error::spi)?;
+    let log = StoredLog { number, origin: origin.to_owned(), key: KeyUri::SoftKms(key).to_string() };
+    let arguments = [log.number.into(), log.origin.clone().into(), log.key.clone().into()];
+    Spi::run_with_args("insert into kakunin.log (number, origin, key) values ($1, $2, $3)", &arguments)
+        .map_err(error::spi)?;
     Ok(log)
 }
 
@@ -98,6 +122,10 @@ pub fn settled_last(origin: &str) -> Option<Last> {
     };
     let last = ask()?;
     if size(&last) > log::newest().map(|newest| newest.size) {
+        if backend::is_standby() {
+            // It was signed by the primary, whose WAL has not come this far.
+            return None;
+        }
         // Signed, and perhaps not committed yet: whoever makes checkpoints holds this lock.
         log::wait_for_others();
         return ask();
@@ -133,7 +161,12 @@ fn sign(log: &StoredLog, key: SealedKey) -> std::result::Result<String, Reason> 
     })?;
     let mut appender = Appender::new(growth, kept);
     let mut plan = plan_so_far(last.as_ref(), size, remembered.as_ref());
-    let (mut old_size, mut caught_up) = (size, None);
+    // Under another name, what was signed before is no checkpoint of this log's.
+    let known = match &last {
+        Some(stored) if checkpoint_of(&stored.note)?.origin != log.origin => None,
+        last => last.as_ref(),
+    };
+    let (mut old_size, mut caught_up) = (known.map_or(0, |stored| stored.size), None);
     if let Some(remembered) = &remembered {
         let signed = checkpoint_of(&remembered.note)?;
         old_size = signed.size;
@@ -161,7 +194,7 @@ fn sign(log: &StoredLog, key: SealedKey) -> std::result::Result<String, Reason> 
         root: frontier.root(),
         old_size,
         proof: path.unwrap_or_default(),
-        known: last.as_ref().filter(|_| remembered.is_none()).map(|stored| stored.note.clone()),
+        known: known.filter(|_| remembered.is_none()).map(|stored| stored.note.clone()),
         from: plan.from,
         ranges: plan.ranges,
     };

@@ -5,6 +5,7 @@
 //! agree is core's to say; docs/ledger.md is for people and docs/spec/ledger.md for verifiers.
 
 pub mod append;
+mod apply;
 pub mod attach;
 mod builtin;
 mod codec;
@@ -22,6 +23,7 @@ pub mod prune;
 pub mod raw;
 pub mod redact;
 mod refuse;
+pub mod repair;
 pub mod rows;
 mod sort;
 pub mod store;
@@ -40,11 +42,13 @@ pub use refuse::is_update_allowed;
 /// A savepoint at this depth was rolled back to. Must not fail.
 pub fn savepoint_rolled_back(depth: i32) {
     pending::try_with(|pending| pending.roll_back(depth));
+    apply::roll_back(depth);
 }
 
 /// A savepoint at this depth was released. Must not fail.
 pub fn savepoint_released(depth: i32) {
     pending::try_with(|pending| pending.release(depth));
+    apply::release(depth);
 }
 
 /// What was known of a relation is no longer so; zero stands for all. Must not fail.

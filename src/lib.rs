@@ -97,6 +97,7 @@ extension_sql_file!(
         ledger::verify::verify_ledger,
         ledger::redact::redact,
         ledger::prune::prune_ledger,
+        ledger::repair::repair_ledger,
         ledger::ends::close_ledger,
         ledger::ends::begin_epoch
     ]
@@ -117,7 +118,8 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["ledger_face"]);
-extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face"]);
+extension_sql_file!("../sql/ledger_doctor.sql", name = "ledger_doctor", requires = ["checkpoint", "ledger_face"]);
+extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face", "ledger_doctor"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 
 /// Called once per process that loads the library: the postmaster when preloaded, else the first backend that

@@ -17,11 +17,12 @@ pub fn create_signing_key(name: Option<&str>, algorithm: default!(Option<&str>, 
     let name = name.ok_or_else(|| null("name"))?;
     let algorithm = algorithm.ok_or_else(|| null("algorithm"))?;
     check_key_name(name).map_err(error::report)?;
-    make_key(name, algorithm.parse().map_err(error::report)?)
+    make_key(name, algorithm.parse().map_err(error::report)?, false)
 }
 
-/// Makes a key and stores it sealed.
-pub fn make_key(name: &str, algorithm: Algorithm) -> Result<Vec<u8>> {
+/// Makes a key and stores it sealed. The first key of a database may be the first of the server, and so may that of a
+/// database that was moved here.
+pub fn make_key(name: &str, algorithm: Algorithm, moved: bool) -> Result<Vec<u8>> {
     backend::writable().map_err(error::report)?;
     // Two of one name at once would wait for each other anyway; this way the second one sees the first.
     Spi::run("lock table kakunin.signing_key in share row exclusive mode").map_err(error::spi)?;
@@ -29,7 +30,8 @@ pub fn make_key(name: &str, algorithm: Algorithm) -> Result<Vec<u8>> {
         return Err(error::report(Reason::KeyExists { name: name.into() }));
     }
     let first = Spi::get_one::<bool>("select not exists (select from kakunin.signing_key)").map_err(error::spi)?;
-    let request = Request::MakeKey { name: name.into(), algorithm, first: first.unwrap_or(false) };
+    let first = moved || first.unwrap_or(false);
+    let request = Request::MakeKey { name: name.into(), algorithm, first };
     let Response::Key(key) = slots::call(&request).map_err(error::report)? else { return Err(unexpected()) };
     Spi::run_with_args(
         "insert into kakunin.signing_key (name, algorithm, public_key, sealed) values ($1, $2, $3, $4)",

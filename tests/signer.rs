@@ -137,7 +137,7 @@ fn a_key_is_made_by_administrators_and_gone_after_a_rollback() {
             "select * from kakunin.signing_key",
             "insert into kakunin.signing_key values ('k', 'Ed25519', '', '')",
             "insert into kakunin.checkpoint values (1, '', '', '')",
-            "insert into kakunin.log values (true, 'a', 'b')",
+            "insert into kakunin.log values (1, 'a', 'b')",
             "do $$ begin lock table kakunin.log; end $$",
             "delete from kakunin.outbox",
         ] {

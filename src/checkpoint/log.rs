@@ -10,18 +10,27 @@ use pgrx::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The row of kakunin.log.
+/// A row of kakunin.log.
 pub struct StoredLog {
+    pub number: i32,
     pub origin: String,
     pub key: String,
 }
 
 /// The log's name and key; None before it has one.
 pub fn named() -> Option<StoredLog> {
-    let mut found = None;
+    names().into_iter().next()
+}
+
+/// The names that the log has and had, the newest first.
+pub fn names() -> Vec<StoredLog> {
+    let mut found = Vec::new();
     store::scan(Table::Log, None, &[], &mut |fields| {
-        found = fields.text(2).zip(fields.text(3)).map(|(origin, key)| StoredLog { origin, key });
+        found.extend((|| {
+            Some(StoredLog { number: fields.integer(1)?, origin: fields.text(2)?, key: fields.text(3)? })
+        })());
     });
+    found.sort_by_key(|log: &StoredLog| std::cmp::Reverse(log.number));
     found
 }
 

@@ -1,7 +1,7 @@
 //! What happens when a row is inserted: the defaults that give it its place, and the trigger that takes its leaf.
 
 use super::plan::PlaceFinder;
-use super::{fault, pending, plan, store};
+use super::{apply, fault, pending, plan, store};
 use crate::{backend, error, reading};
 use kakunin_core::Reason;
 use kakunin_core::ledger::LedgerId;
@@ -58,6 +58,10 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_append(call: pg_sys::FunctionCall
 
 unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Option<LedgerId>) {
     refuse_worker();
+    if apply::is_running() {
+        // SAFETY: the row that fired the trigger of this relation, which is open.
+        return unsafe { apply::row(relation, tuple, id.as_ref()) };
+    }
     // SAFETY: the row that fired the trigger of this relation, which is open.
     let (oid, description) = unsafe { ((*relation).rd_id, (*relation).rd_att) };
     let known = plan::known(oid);
@@ -69,8 +73,8 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Optio
         }
     };
     let Some(place) = place.filter(|place| pending::with(|pending| pending.has_given(place.tx, place.row))) else {
-        // A row that was chained elsewhere: replicated, or restored from a dump. It is checked, not chained again.
-        if is_importing() {
+        // A row that was chained elsewhere, and comes with its entry. verify_ledger() compares the two.
+        if is_restoring() {
             return;
         }
         error::raise(Reason::LedgerPlaceForged { table: fault::table_name(oid) });
@@ -98,11 +102,11 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Optio
     });
 }
 
-/// May rows come with a place of their own? The worker of a subscription, and superusers, who restore dumps. Not whoever
-/// calls a function that a superuser owns.
-fn is_importing() -> bool {
+/// May rows come with a place of their own? Those of superusers, who restore dumps. Not of whoever calls a function that a
+/// superuser owns.
+fn is_restoring() -> bool {
     // SAFETY: all read the state of this backend, or the catalogue.
-    unsafe { pg_sys::IsLogicalWorker() || pg_sys::superuser() && pg_sys::superuser_arg(pg_sys::GetSessionUserId()) }
+    unsafe { pg_sys::superuser() && pg_sys::superuser_arg(pg_sys::GetSessionUserId()) }
 }
 
 fn refuse_worker() {

@@ -8,10 +8,10 @@
 
 mod lock;
 
-use super::fault;
 use super::head;
 use super::pending::{self, Chain};
 use super::store::{self, Table};
+use super::{apply, fault};
 use crate::{backend, config, error, shmem};
 use kakunin_core::Reason;
 use kakunin_core::ledger::chain::Head;
@@ -22,6 +22,7 @@ use std::cell::{Cell, RefCell};
 
 /// Before the commit record: links what was added. May raise.
 pub fn before_commit() {
+    apply::before_commit();
     let mut work = None;
     pending::with(|pending| {
         if pending.has_work() {
@@ -66,6 +67,7 @@ pub fn before_commit() {
 
 /// Before a PREPARE: refused, because COMMIT PREPARED would run none of this. May raise.
 pub fn before_prepare() {
+    apply::before_commit();
     if pending::with(|pending| pending.has_work()) {
         error::raise(Reason::LedgerPrepare);
     }
@@ -74,6 +76,7 @@ pub fn before_prepare() {
 /// After the commit record is inserted and the transaction is visible. Must not fail.
 pub fn at_commit() {
     pending::try_with(pending::Pending::clear);
+    apply::clear();
     HELD.with(|all| {
         let Ok(mut all) = all.try_borrow_mut() else { return };
         for held in all.drain(..) {
@@ -89,6 +92,7 @@ pub fn at_commit() {
 /// The transaction is gone; PostgreSQL drops the locks. Must not fail.
 pub fn at_abort() {
     pending::try_with(pending::Pending::clear);
+    apply::clear();
     HELD.with(|all| {
         let Ok(mut all) = all.try_borrow_mut() else { return };
         all.drain(..).for_each(|held| held.lock.forget());

@@ -42,6 +42,7 @@ fn begin_epoch(reason: Option<String>) -> Result<i32> {
         .flatten()
         .unwrap_or_else(|| fault::broken("the control file states no timeline"));
     let system = backend::system_identifier().to_string();
+    advance_numbers();
     let mut count = 0;
     for ledger in store::ledgers() {
         if store::head(ledger.number).is_some_and(|head| head.closed) {
@@ -53,4 +54,15 @@ fn begin_epoch(reason: Option<String>) -> Result<i32> {
         count += 1;
     }
     Ok(count)
+}
+
+/// Sequences are neither replicated to subscribers nor restored by every kind of dump; no number may be given twice.
+fn advance_numbers() {
+    super::run(
+        "select pg_catalog.setval('kakunin.ledger_tx_number', m.tx) from (select max(tx) as tx from kakunin.ledger_entry) m
+          where m.tx > (select last_value from kakunin.ledger_tx_number);
+         select pg_catalog.setval('kakunin.ledger_number_seq', m.number)
+           from (select max(number) as number from kakunin.ledger) m
+          where m.number > (select last_value from kakunin.ledger_number_seq)",
+    );
 }

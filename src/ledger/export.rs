@@ -9,12 +9,13 @@ mod sink;
 use super::rows::Reader;
 use super::store::{self, Ledger};
 use super::{append, fault};
-use crate::checkpoint::log::{self, StoredRange};
+use crate::checkpoint::log::{self, StoredLog, StoredRange};
 use crate::checkpoint::{key_that_signs, proofs};
 use crate::error;
 use kakunin_core::Reason;
 use kakunin_core::ledger::entry::Column;
 use kakunin_core::ledger::export::{Header, RowLines, checkpoint_line, end_line, entry_line, proof_line};
+use kakunin_core::ledger::note::VerifierKey;
 use order::{Member, Placed, Rows};
 use pgrx::prelude::*;
 use sink::Sink;
@@ -55,7 +56,7 @@ unsafe fn export(only: Option<Ledger>, snapshot: pg_sys::Snapshot, sink: &mut Si
         .filter(|range| ledgers.iter().any(|ledger| ledger.number == range.ledger))
         .collect();
     let header = Header {
-        keys: vec![key_that_signs(&log).unwrap_or_else(|report| error::throw(report))],
+        keys: keys_that_sign(&log),
         ledgers: ledgers.iter().map(|ledger| ledger.id).collect(),
         origin: log.origin.clone(),
         whole: only.is_none(),
@@ -122,6 +123,13 @@ unsafe fn export(only: Option<Ledger>, snapshot: pg_sys::Snapshot, sink: &mut Si
     }
     writer.finish();
     Ok(())
+}
+
+/// That of the log, and those of its earlier names as far as they are there.
+fn keys_that_sign(log: &StoredLog) -> Vec<VerifierKey> {
+    let own = key_that_signs(log).unwrap_or_else(|report| error::throw(report));
+    let earlier = log::names().into_iter().filter(|name| name.number < log.number);
+    std::iter::once(own).chain(earlier.filter_map(|name| key_that_signs(&name).ok())).collect()
 }
 
 /// Writes entries with their rows.

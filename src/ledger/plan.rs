@@ -49,19 +49,34 @@ pub struct Place {
     pub row: i32,
 }
 
-/// The plan for a table whose trigger names this ledger, or for one of ours. Shared, because a codec can make PostgreSQL take in messages
-/// that drop it from the cache.
+/// The plan for a table whose trigger names this ledger, or for one of ours, whose ledger is opened if there is none.
 pub fn of(relation: pg_sys::Relation, id: Option<&LedgerId>) -> Rc<RefCell<Plan>> {
     // SAFETY: the caller has the relation open.
     let oid = unsafe { (*relation).rd_id };
+    find(relation, id).unwrap_or_else(|| match id {
+        Some(_) => error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) }),
+        None => make(relation, builtin::ledger(relation)),
+    })
+}
+
+/// The same; None if there is no such ledger.
+pub fn find(relation: pg_sys::Relation, id: Option<&LedgerId>) -> Option<Rc<RefCell<Plan>>> {
+    // SAFETY: the caller has the relation open.
+    let oid = unsafe { (*relation).rd_id };
     if let Some(plan) = known(oid) {
-        return plan;
+        return Some(plan);
     }
-    let unknown = || error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) });
     let ledger = match id {
-        Some(id) => store::ledger_by_id(id).unwrap_or_else(unknown),
-        None => builtin::ledger(relation),
+        Some(id) => store::ledger_by_id(id)?,
+        None => store::ledger_by_relation(oid)?,
     };
+    Some(make(relation, ledger))
+}
+
+/// Shared, because a codec can make PostgreSQL take in messages that drop it from the cache.
+fn make(relation: pg_sys::Relation, ledger: Ledger) -> Rc<RefCell<Plan>> {
+    // SAFETY: the caller has the relation open.
+    let oid = unsafe { (*relation).rd_id };
     // Whoever owns a table can give it a trigger that names another's ledger.
     if !belongs(oid, ledger.relation) {
         error::raise(Reason::LedgerUnknown { table: fault::table_name(oid) });

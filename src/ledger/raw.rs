@@ -88,6 +88,29 @@ pub fn partition_ancestors(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     }
 }
 
+/// A table and all that inherit from it, partitions too. Not among pgrx's bindings.
+pub fn inheritors(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    mod symbol {
+        use pgrx::prelude::*;
+        unsafe extern "C-unwind" {
+            pub fn find_all_inheritors(
+                parent: pg_sys::Oid,
+                lock: i32,
+                parents: *mut *mut pg_sys::List,
+            ) -> *mut pg_sys::List;
+        }
+    }
+    // SAFETY: catalogue lookups without locks: the tables are not touched. The list is copied and freed.
+    unsafe {
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            symbol::find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut())
+        });
+        let found = pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect();
+        pg_sys::list_free(list);
+        found
+    }
+}
+
 /// Memory for what one row needs, emptied after each.
 pub struct RowMemory(pg_sys::MemoryContext);
 

@@ -1,7 +1,8 @@
 //! The triggers that refuse every change of what a ledger holds.
 
 use super::plan::{Place, PlaceFinder};
-use super::{append, fault, head};
+use super::store::{Fields, Table};
+use super::{append, apply, fault, head};
 use crate::error;
 use kakunin_core::Reason;
 use pgrx::prelude::*;
@@ -55,9 +56,15 @@ pub fn is_update_allowed(table: pg_sys::Oid) -> bool {
 unsafe fn passes(trigger: *mut pg_sys::TriggerData) -> bool {
     // SAFETY: a valid trigger's relation is open, and its old row in memory.
     unsafe {
-        let Some((table, allowed)) = UPDATE_ALLOWED.get() else { return false };
         let (event, relation) = ((*trigger).tg_event, (*trigger).tg_relation);
-        if (*relation).rd_id != table || event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE {
+        if event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE {
+            return false;
+        }
+        if apply::is_running() && event & pg_sys::TRIGGER_EVENT_ROW != 0 {
+            return apply::is_redaction(relation, (*trigger).tg_trigtuple, (*trigger).tg_newtuple);
+        }
+        let Some((table, allowed)) = UPDATE_ALLOWED.get() else { return false };
+        if (*relation).rd_id != table {
             return false;
         }
         if event & pg_sys::TRIGGER_EVENT_ROW == 0 {
@@ -69,16 +76,26 @@ unsafe fn passes(trigger: *mut pg_sys::TriggerData) -> bool {
     }
 }
 
-/// `kakunin._entries_restored()`: AFTER INSERT on kakunin.ledger_entry. What a commit writes fires no trigger; so this
-/// is a restore, or a subscription, and what shared memory knows of the chains may be wrong.
+/// `kakunin._entries_restored()`: AFTER INSERT on our own tables. What the extension writes fires no trigger; so this is a
+/// restore, or a subscription, and what is remembered of chains, tables and their columns may be wrong.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn kakunin_entries_restored(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: as above.
     unsafe {
-        match append::trigger_data(call) {
-            Some(trigger) => head::forget((*(*trigger).tg_relation).rd_node.relNode),
-            None => error::raise(Reason::LedgerTriggerOnly { function: "_entries_restored" }),
+        let Some(trigger) = append::trigger_data(call) else {
+            error::raise(Reason::LedgerTriggerOnly { function: "_entries_restored" })
+        };
+        let relation = (*trigger).tg_relation;
+        if (*relation).rd_id != Table::Entry.oid() {
+            pg_sys::CacheInvalidateRelcacheAll();
+        } else {
+            head::forget((*relation).rd_node.relNode);
+            if apply::is_running()
+                && let Some(fields) = Fields::of((*trigger).tg_trigtuple, (*relation).rd_att)
+            {
+                apply::entry(&fields);
+            }
         }
     }
     // The result of an AFTER trigger is ignored.

@@ -1,9 +1,35 @@
-//! Hot standbys: a copy of a primary that streams from it.
+//! Hot standbys, which stream from a primary; and backups, from which a cluster comes back as of an earlier moment.
 
-use super::cluster::Cluster;
+use super::cluster::{Builder, Cluster};
 use super::place::{Scratch, program};
 use super::process;
 use super::wait::wait_until;
+use std::path::PathBuf;
+
+/// What a cluster was at one moment, and where the WAL since then is.
+pub struct Backup {
+    scratch: Scratch,
+    archive: PathBuf,
+}
+
+impl Backup {
+    /// Starts a cluster from it that recovers up to a restore point and is a primary then.
+    pub fn recover(self, builder: Builder, point: &str) -> Cluster {
+        let copy = format!("cp {}/%f %p", self.archive.display());
+        let builder = builder
+            .set("restore_command", &copy)
+            .set("recovery_target_name", point)
+            .set("recovery_target_action", "promote");
+        self.scratch.write("data/recovery.signal", b"");
+        let cluster = Cluster::run(builder, self.scratch);
+        let mut client = cluster.connect("postgres", "postgres");
+        wait_until("recovery ends", || {
+            let row = client.query_one("select pg_is_in_recovery()", &[]).ok()?;
+            (!row.get::<_, bool>(0)).then_some(())
+        });
+        cluster
+    }
+}
 
 impl Cluster {
     /// Starts a hot standby of this cluster, with the same settings.
@@ -17,6 +43,29 @@ impl Cluster {
         let standby = Cluster::run(self.builder_of().clone(), scratch);
         standby.wait_for_replay(self);
         standby
+    }
+
+    /// A copy of the files as they are now. The cluster must archive its WAL: [`Cluster::archive`] is where.
+    pub fn back_up(&self) -> Backup {
+        let scratch = Scratch::new();
+        let mut backup = process::as_server(&program("pg_basebackup"), "KILL");
+        backup.arg("-h").arg(self.socket_directory()).args(["-p", &self.port().to_string(), "-U", "postgres"]);
+        backup.args(["-X", "none", "-c", "fast", "--no-sync", "-D"]).arg(scratch.path().join("data"));
+        process::run(&mut backup);
+        Backup { scratch, archive: self.archive() }
+    }
+
+    /// Where WAL is archived to: `archive_command` must copy it there.
+    pub fn archive(&self) -> PathBuf {
+        self.socket_directory().join("archive")
+    }
+
+    /// Waits until all that was written until now is archived.
+    pub fn archive_all(&self) {
+        let mut client = self.connect("postgres", "postgres");
+        let row = client.query_one("select pg_walfile_name(pg_switch_wal())", &[]).expect("a superuser may");
+        let file = self.archive().join(row.get::<_, String>(0));
+        wait_until("WAL is archived", || file.exists().then_some(()));
     }
 
     /// Waits until this standby has replayed all that `primary` has written until now.

@@ -278,9 +278,11 @@ reasons! {
     OriginInvalid => ArgumentOutOfRange, "origin_invalid",
         "name of a log is not valid", "It is not 1 to 255 bytes without spaces, control characters and plus signs.", "";
     LogNamed { origin: String } => NotReady, "log_named",
-        "log has a name already", "Checkpoints were signed for {origin}.", "";
+        "log has a name already", "Its name is {origin}, and no epoch has begun since its newest checkpoint.", "A restored or moved database gets another name after kakunin.begin_epoch().";
+    LogNameUsed { origin: String } => ArgumentOutOfRange, "log_name_used",
+        "log had this name before", "{origin} names what was signed before the epoch.", "Choose another name.";
     CheckpointInconsistent { what: String } => LedgerBroken, "checkpoint_inconsistent",
-        "checkpoint does not continue the one that was signed last", "The signer refused: {what}.", "The database was changed past kakunin, restored to an earlier state, or copied. Compare it with the file .checkpoint in kakunin.key_directory.";
+        "checkpoint does not continue the one that was signed last", "The signer refused: {what}.", "The database was changed past kakunin, restored to an earlier state, or copied. Compare it with the file .checkpoint in kakunin.key_directory; docs/ledger-lifecycle.md says how to go on.";
     CheckpointMemoryDamaged { what: String } => KeyService, "checkpoint_memory_damaged",
         "last checkpoint that the signer remembers cannot be read", "{what}.", "Put back the file .checkpoint of this log in kakunin.key_directory from where it was published to.";
     LedgerChainBroken { ledger: String, seq: i64, what: String } => LedgerBroken, "ledger_broken",
@@ -367,6 +369,8 @@ reasons! {
         "row came after its transaction's entry was made", "Another extension added to {table} while the transaction was committing.", "";
     LedgerEntryMalformed { what: String } => LedgerBroken, "ledger_entry_malformed",
         "entry of a ledger cannot be read or written", "{what}.", "kakunin.verify_ledger() lists what is wrong.";
+    LedgerReplicaDiffers { table: String, what: String } => LedgerBroken, "ledger_replica_differs",
+        "what was replicated to a ledger is not what its entries state", "{table}: {what}.", "The subscription stops here. docs/ledger-lifecycle.md says how to find the cause.";
     LedgerClosed { table: String } => LedgerChange, "ledger_closed",
         "ledger is closed", "Nothing can be added to {table} any more.", "";
     LedgerRelationUnsuitable { table: String, what: &'static str } => Unsupported, "ledger_relation_unsuitable",

@@ -35,13 +35,13 @@ pub unsafe fn check(
     faults: &mut Faults,
 ) {
     let Some((log, last)) = remembered.0 else { return };
-    let own = match key_that_signs(&log) {
-        Ok(key) => vec![key],
-        Err(_) => {
-            tell(FaultKind::Unsigned, None, format!("the key of log {} is not there", log.origin), faults);
-            Vec::new()
+    let mut own = Vec::new();
+    for name in log::names() {
+        match key_that_signs(&name) {
+            Ok(key) => own.push(key),
+            Err(_) => tell(FaultKind::Unsigned, None, format!("the key of log {} is not there", name.origin), faults),
         }
-    };
+    }
     let kept = last.as_ref().and_then(|last| Kept::parse("the signer's last checkpoint", last.note.clone()).ok());
     let keys = Keys { pinned: Vec::new(), own };
     let start = since.and_then(|size| log::of_size(size.cast_signed())).and_then(|stored| stored.frontier().ok());

@@ -110,7 +110,7 @@ impl LogVerifier {
     ) -> Self {
         let origin = origin.into();
         kept.retain(|kept| {
-            let foreign = kept.checkpoint.origin != origin;
+            let foreign = !is_name(&kept.checkpoint.origin, &origin, &keys);
             if foreign {
                 let detail =
                     format!("{} is a checkpoint of {}, the log is {origin}", kept.name, kept.checkpoint.origin);
@@ -288,7 +288,7 @@ impl LogVerifier {
             }
         };
         let size = Some(checkpoint.size);
-        if checkpoint.origin != self.origin {
+        if !is_name(&checkpoint.origin, &self.origin, &self.keys) {
             let detail = format!("the checkpoint is of {}, the log is {}", checkpoint.origin, self.origin);
             faults.log(size, line, FaultKind::ForeignLedger, detail);
             return None;
@@ -351,6 +351,11 @@ impl LogVerifier {
     fn all_keys(&self) -> Vec<VerifierKey> {
         self.keys.pinned.iter().chain(&self.keys.own).cloned().collect()
     }
+}
+
+/// Does the log have this name, or had it before? An earlier name is known by its key.
+fn is_name(name: &str, origin: &str, keys: &Keys) -> bool {
+    name == origin || keys.pinned.iter().chain(&keys.own).any(|key| key.name() == name)
 }
 
 /// The first bytes of two roots, to tell them apart in a sentence.
