@@ -5,7 +5,7 @@
 use crate::plot::{self, Bar, Panel};
 use crate::statistics::{median, range};
 use crate::{Outcome, goals};
-use goals::{Figure, GOALS, TESTS, Test};
+use goals::{Figure, Test};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +19,9 @@ pub fn write(directory: &Path) -> Outcome {
     let split = split(&results);
     for (part, micros) in &split {
         println!("{:<31}{part:<26}{micros:>11.1}", "of one bind, us");
+    }
+    for (name, text) in &results.facts {
+        println!("{name:<31}{text}");
     }
     let goals = rows.iter().filter(|row| row.goal.is_some()).count();
     let met = rows.iter().filter(|row| row.met() == Some(true)).count();
@@ -81,7 +84,7 @@ struct Row {
 
 fn rows(results: &Results) -> Vec<Row> {
     let mut rows = Vec::new();
-    for test in TESTS {
+    for test in goals::tests() {
         for case in test.cases {
             let values = results.of(test.name, case);
             if values.is_empty() {
@@ -93,7 +96,7 @@ fn rows(results: &Results) -> Vec<Row> {
                 Figure::PerSecond => 1e6 / median(&values),
                 Figure::Plain => median(&values),
             };
-            let goal = GOALS.iter().find(|goal| goal.test == test.name && goal.case == *case);
+            let goal = goals::goal(test.name, case);
             rows.push(Row { test, case, values, figure, goal });
         }
     }
@@ -171,7 +174,7 @@ fn split(results: &Results) -> Vec<(&'static str, f64)> {
 
 fn panels(rows: &[Row]) -> Vec<Panel> {
     let mut panels = Vec::new();
-    for test in TESTS.iter().filter(|test| !matches!(test.figure, Figure::Plain)) {
+    for test in goals::tests().filter(|test| !matches!(test.figure, Figure::Plain)) {
         let bars: Vec<Bar> = rows
             .iter()
             .filter(|row| row.test.name == test.name)
