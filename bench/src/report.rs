@@ -18,10 +18,10 @@ pub fn write(directory: &Path) -> Outcome {
     print_table(&rows);
     let split = split(&results);
     for (part, micros) in &split {
-        println!("{:<31}{part:<26}{micros:>11.1}", "of one bind, us");
+        println!("{:<33}{part:<26}{micros:>11.1}", "of one bind, us");
     }
     for (name, text) in &results.facts {
-        println!("{name:<31}{text}");
+        println!("{name:<33}{text}");
     }
     let goals = rows.iter().filter(|row| row.goal.is_some()).count();
     let met = rows.iter().filter(|row| row.met() == Some(true)).count();
@@ -137,7 +137,7 @@ impl Row {
 
 fn print_table(rows: &[Row]) {
     println!(
-        "{:<31}{:<26}{:>11}{:>11}{:>11}  {:>10}  {:<10} met",
+        "{:<33}{:<26}{:>11}{:>11}{:>11}  {:>10}  {:<10} met",
         "test", "case", "median", "min", "max", "figure", "goal"
     );
     let mut previous = "";
@@ -147,7 +147,7 @@ fn print_table(rows: &[Row]) {
             if previous == row.test.name { String::new() } else { format!("{}, {}", row.test.title, row.test.unit) };
         previous = row.test.name;
         println!(
-            "{title:<31}{:<26}{:>11.2}{low:>11.2}{high:>11.2}  {:>10}  {:<10} {}",
+            "{title:<33}{:<26}{:>11.2}{low:>11.2}{high:>11.2}  {:>10}  {:<10} {}",
             row.case,
             median(&row.values),
             row.figure_text(),
