@@ -2,11 +2,13 @@
 # Measures what the extension costs, on a private cluster: a table, report.json and report.svg in target/bench.
 # docs/benchmarks.md explains the rows.
 #
-#   make bench            all of it, a few minutes
+#   make bench            all of it, ten minutes
 #   QUICK=1 make bench    a small table and few rounds, to see that it runs: its figures mean little
+#   PARTS=ledger make bench   a part of it: policies, binds, memory, ledger
 #
 # Settings, from the environment: ROWS of the table (1000000), ROUNDS (15), SLOW_ROUNDS of the cases that cost many
-# times more (3), BINDS a round (1000), CHECKS of a signature a round (10000), CALLS of the memory test (1000000).
+# times more (3), BINDS a round (1000), CHECKS of a signature a round (10000), CALLS of the memory test (1000000). Those of
+# the ledger are in bench/ledger.sh.
 # shellcheck disable=SC2154
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -14,6 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 answer_seconds_max=300
 source scripts/session.sh
 source bench/measure.sh
+source bench/ledger.sh
 
 main() {
     if [[ -n ${QUICK:-} ]]; then
@@ -32,23 +35,43 @@ main() {
     mkdir -p "$directory"
     : >"$results"
 
-    stage "compile the benchmark's own program" "${CARGO:-cargo}" build --quiet --release -p kakunin-bench
+    stage "compile the programs" "${CARGO:-cargo}" build --quiet --release -p kakunin-bench -p kakunin-verify
     helper=$target/release/kakunin-bench
-    stage "make certificates" bench/pki.sh "$pki"
-    stage "start a cluster" start_cluster
-    stage "load $ROWS rows" load
-    stage "row-level security, $ROUNDS rounds" measure_policies
-    stage "binds and signatures, $ROUNDS rounds" measure_binds
-    stage "memory over $CALLS calls" measure_memory
+    if wanted policies || wanted binds || wanted memory; then
+        stage "make certificates" bench/pki.sh "$pki"
+        stage "start a cluster" start_cluster
+        stage "load $ROWS rows" load
+    fi
+    if wanted policies; then
+        stage "row-level security, $ROUNDS rounds" measure_policies
+    fi
+    if wanted binds; then
+        stage "binds and signatures, $ROUNDS rounds" measure_binds
+    fi
+    if wanted memory; then
+        stage "memory over $CALLS calls" measure_memory
+    fi
+    if wanted ledger; then
+        [[ -z ${session_pid[admin]:-} ]] || close_session admin
+        scripts/cluster.sh remove bench
+        measure_ledger
+    fi
     printf '\n'
     "$helper" report "$directory"
     printf '%s\n' "also in ${directory#"$root"/}/report.json and report.svg"
 }
 
+# Is this part to be measured? All of them are, if none is named.
+wanted() {
+    [[ " ${PARTS:-$1} " == *" $1 "* ]]
+}
+
 finish() {
     local status=$?
+    finish_standby
     close_sessions
     scripts/cluster.sh remove bench
+    scripts/cluster.sh remove bench_ledger
     exit $status
 }
 

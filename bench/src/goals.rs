@@ -1,5 +1,7 @@
 //! What is measured, and what is aimed at. The scripts report values under these names.
 
+mod ledger;
+
 use std::fmt;
 
 /// One measurement that is taken for several cases in turn.
@@ -78,7 +80,17 @@ const BARE: &str = "bare kakunin_cert_serial()";
 const POLICIES: &[&str] = &[YARDSTICK, PROTECTED, BARE, "request.jwt.claims", "plpgsql helper"];
 const RATIO: Figure = Figure::RatioTo(YARDSTICK);
 
-pub const TESTS: &[Test] = &[
+/// Everything that is measured, in the order of the table.
+pub fn tests() -> impl Iterator<Item = &'static Test> {
+    TESTS.iter().chain(ledger::TESTS)
+}
+
+/// What is aimed at with a case, if anything.
+pub fn goal(test: &str, case: &str) -> Option<&'static Goal> {
+    GOALS.iter().chain(ledger::GOALS).find(|goal| goal.test == test && goal.case == case)
+}
+
+const TESTS: &[Test] = &[
     Test { name: "scan", title: "sequential scan, CPU", unit: "ms", cases: POLICIES, figure: RATIO },
     Test { name: "parallel", title: "scan by 2 workers, wall", unit: "ms", cases: POLICIES, figure: RATIO },
     Test { name: "own", title: "own rows by index, CPU", unit: "ms", cases: POLICIES, figure: RATIO },
@@ -97,7 +109,7 @@ pub const TESTS: &[Test] = &[
     Test { name: "allocated", title: "memory contexts", unit: "kB", cases: CALLS, figure: Figure::Plain },
 ];
 
-pub const GOALS: &[Goal] = &[
+const GOALS: &[Goal] = &[
     Goal { test: "scan", case: PROTECTED, bound: Bound::AtMost(1.05) },
     Goal { test: "scan", case: BARE, bound: Bound::AtMost(1.10) },
     Goal { test: "parallel", case: PROTECTED, bound: Bound::AtMost(1.10) },
@@ -126,3 +138,23 @@ const BINDS: &[&str] = &["chain verified", "chain verdict kept"];
 const CALLS: &[&str] = &["kakunin_cert_serial()", "verify_signature()", "check_certificate()", "bind_transaction()"];
 /// Kilobytes.
 const GROWTH_MAX: f64 = 256.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_goal_and_every_yardstick_is_measured() {
+        let cases =
+            |name: &'static str| tests().filter(move |test| test.name == name).flat_map(|test| test.cases).copied();
+        for goal in GOALS.iter().chain(ledger::GOALS) {
+            assert!(cases(goal.test).any(|case| case == goal.case), "{}, {}", goal.test, goal.case);
+        }
+        for test in tests() {
+            if let Figure::RatioTo(yardstick) | Figure::SpeedOf(yardstick) = test.figure {
+                assert!(test.cases.contains(&yardstick), "{}", test.name);
+            }
+            assert_eq!(tests().filter(|other| other.name == test.name).count(), 1, "{}", test.name);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What the benchmarks need beside a server. scripts/bench.sh runs the measurements and calls this for the rest.
 
 mod goals;
+mod hashes;
 mod plot;
 mod proofs;
 mod report;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         ["proofs", algorithm, pki, serial, audience, count] => proofs::print(algorithm, pki, serial, audience, count),
         ["message", pki] => proofs::print_message(pki),
         ["ring", pki, count] => proofs::verify_with_ring(pki, count),
+        ["sha256", bytes, rows] => hashes::hash_rows(bytes, rows),
         ["report", directory] => report::write(directory.as_ref()),
         _ => Err(USAGE.into()),
     };
@@ -34,4 +36,5 @@ const USAGE: &str = "
   proofs rsa|p256 PKI SERIAL AUDIENCE COUNT   sign that many proofs, one a line
   message PKI                                 a message and its RSA-2048 signature in hexadecimal, one a line
   ring PKI COUNT                              verify that signature so often, with ring alone
+  sha256 BYTES ROWS                           hash so many rows of so many bytes, and a node of a tree for each
   report DIRECTORY                            read results.tsv; print a table, write report.json and report.svg";

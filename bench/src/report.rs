@@ -5,7 +5,7 @@
 use crate::plot::{self, Bar, Panel};
 use crate::statistics::{median, range};
 use crate::{Outcome, goals};
-use goals::{Figure, GOALS, TESTS, Test};
+use goals::{Figure, Test};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,10 @@ pub fn write(directory: &Path) -> Outcome {
     print_table(&rows);
     let split = split(&results);
     for (part, micros) in &split {
-        println!("{:<31}{part:<26}{micros:>11.1}", "of one bind, us");
+        println!("{:<33}{part:<26}{micros:>11.1}", "of one bind, us");
+    }
+    for (name, text) in &results.facts {
+        println!("{name:<33}{text}");
     }
     let goals = rows.iter().filter(|row| row.goal.is_some()).count();
     let met = rows.iter().filter(|row| row.met() == Some(true)).count();
@@ -81,7 +84,7 @@ struct Row {
 
 fn rows(results: &Results) -> Vec<Row> {
     let mut rows = Vec::new();
-    for test in TESTS {
+    for test in goals::tests() {
         for case in test.cases {
             let values = results.of(test.name, case);
             if values.is_empty() {
@@ -93,7 +96,7 @@ fn rows(results: &Results) -> Vec<Row> {
                 Figure::PerSecond => 1e6 / median(&values),
                 Figure::Plain => median(&values),
             };
-            let goal = GOALS.iter().find(|goal| goal.test == test.name && goal.case == *case);
+            let goal = goals::goal(test.name, case);
             rows.push(Row { test, case, values, figure, goal });
         }
     }
@@ -134,7 +137,7 @@ impl Row {
 
 fn print_table(rows: &[Row]) {
     println!(
-        "{:<31}{:<26}{:>11}{:>11}{:>11}  {:>10}  {:<10} met",
+        "{:<33}{:<26}{:>11}{:>11}{:>11}  {:>10}  {:<10} met",
         "test", "case", "median", "min", "max", "figure", "goal"
     );
     let mut previous = "";
@@ -144,7 +147,7 @@ fn print_table(rows: &[Row]) {
             if previous == row.test.name { String::new() } else { format!("{}, {}", row.test.title, row.test.unit) };
         previous = row.test.name;
         println!(
-            "{title:<31}{:<26}{:>11.2}{low:>11.2}{high:>11.2}  {:>10}  {:<10} {}",
+            "{title:<33}{:<26}{:>11.2}{low:>11.2}{high:>11.2}  {:>10}  {:<10} {}",
             row.case,
             median(&row.values),
             row.figure_text(),
@@ -171,7 +174,7 @@ fn split(results: &Results) -> Vec<(&'static str, f64)> {
 
 fn panels(rows: &[Row]) -> Vec<Panel> {
     let mut panels = Vec::new();
-    for test in TESTS.iter().filter(|test| !matches!(test.figure, Figure::Plain)) {
+    for test in goals::tests().filter(|test| !matches!(test.figure, Figure::Plain)) {
         let bars: Vec<Bar> = rows
             .iter()
             .filter(|row| row.test.name == test.name)

@@ -50,17 +50,17 @@ pub unsafe extern "C-unwind" fn kakunin_ledger_append(call: pg_sys::FunctionCall
         {
             error::raise(Reason::LedgerTriggerOnly { function: "ledger_append" });
         }
-        append(relation, tuple, ledger_id((*trigger).tg_trigger, (*relation).rd_id));
+        append(relation, tuple, (*trigger).tg_trigger);
     }
     // The result of an AFTER trigger is ignored.
     pg_sys::Datum::from(0)
 }
 
-unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Option<LedgerId>) {
+unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, trigger: *mut pg_sys::Trigger) {
     refuse_worker();
     if apply::is_running() {
-        // SAFETY: the row that fired the trigger of this relation, which is open.
-        return unsafe { apply::row(relation, tuple, id.as_ref()) };
+        // SAFETY: the row that fired this trigger of the relation, which is open.
+        return unsafe { apply::row(relation, tuple, ledger_id(trigger, (*relation).rd_id).as_ref()) };
     }
     // SAFETY: the row that fired the trigger of this relation, which is open.
     let (oid, description) = unsafe { ((*relation).rd_id, (*relation).rd_att) };
@@ -80,10 +80,14 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, id: Optio
         error::raise(Reason::LedgerPlaceForged { table: fault::table_name(oid) });
     };
     let plan = known.unwrap_or_else(|| {
-        let plan = plan::of(relation, id.as_ref());
+        // Not for every row: reading the trigger's argument costs as much as hashing the row. A change of the triggers
+        // makes the table's plan unknown.
         // SAFETY: as above.
-        unsafe { plan.borrow_mut().take(tuple, description) };
-        plan
+        unsafe {
+            let plan = plan::of(relation, ledger_id(trigger, oid).as_ref());
+            plan.borrow_mut().take(tuple, description);
+            plan
+        }
     });
     let mut plan = plan.borrow_mut();
     let ledger = plan.ledger;
