@@ -21,7 +21,7 @@ const SCHEMA: &str = "
 
 /// Adds rows until the server is gone. Returns what was acknowledged.
 fn write(mut client: Client, writer: u64, round: u64) -> BTreeSet<i64> {
-    let early = if writer % 2 == 0 { "on" } else { "off" };
+    let early = if writer.is_multiple_of(2) { "on" } else { "off" };
     let settings = format!("set kakunin.early_lock_release = {early}; set statement_timeout = '30s'");
     if client.batch_execute(&settings).is_err() {
         return BTreeSet::new();
