@@ -34,6 +34,12 @@ fn a_standby_verifies_and_goes_on_when_it_is_promoted() {
     }
     let findings = "select finding from kakunin.doctor() where finding ~ 'ledger|worker|signer|checkpoint'";
     checks.equal("on the standby: doctor()", ask(&mut client, findings), String::new());
+    run(&mut source, "begin read only");
+    for command in ["begin_epoch('x')", "close_ledger('app.note', 'x')"] {
+        let refusal = kakunin_tests::scene::refused_inside(&mut source, &format!("select kakunin.{command}"));
+        checks.equal(command, refusal.slug(), "ledger_read_only");
+    }
+    run(&mut source, "rollback");
     // The signer's files of the primary, also where they are ahead of what was replayed.
     run(&mut client, "select pg_wal_replay_pause()");
     append(&mut source, "not replayed");
