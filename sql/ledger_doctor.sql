@@ -83,7 +83,7 @@ as $$
         union all
         select 'high', 'ledger_numbers_behind', 'sequence kakunin.ledger_tx_number',
                'It would give numbers of transactions again that entries have already.',
-               'select kakunin.begin_epoch(''…why…'');'
+               'select kakunin.begin_epoch(''...why...'');'
           from kakunin.ledger_tx_number n
          where exists (
                select from kakunin.ledger l
@@ -97,7 +97,7 @@ as $$
         union all
         select 'medium', 'ledger_restored', l.relation::text,
                'Its entries came from a dump, and nothing since says that they were verified.',
-               'select * from kakunin.verify_ledger(); select kakunin.begin_epoch(''restored from …'');'
+               'select * from kakunin.verify_ledger(); select kakunin.begin_epoch(''restored from ...'');'
           from loaded l
 
         union all

@@ -18,9 +18,9 @@ declare
     own text;
 begin
     foreach own in array array['ledger', 'ledger_column', 'ledger_entry'] loop
-        execute format('create trigger entries_restored after insert on kakunin.%I
+        execute pg_catalog.format('create trigger entries_restored after insert on kakunin.%I
                             for each row execute function kakunin._entries_restored()', own);
-        execute format('alter table kakunin.%I enable always trigger entries_restored', own);
+        execute pg_catalog.format('alter table kakunin.%I enable always trigger entries_restored', own);
     end loop;
     foreach own in array array['ledger', 'ledger_column', 'ledger_entry', 'ledger_redaction'] loop
         execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I

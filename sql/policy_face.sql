@@ -64,7 +64,7 @@ begin
     while member is not null loop
         loop
             named := member::text;
-            execute format('lock table only %s in access exclusive mode', named);
+            execute pg_catalog.format('lock table only %s in access exclusive mode', named);
             exit when member::text = named;
         end loop;
         members := members || member;
@@ -103,26 +103,26 @@ begin
     condition := format('%I = (select %s.%I())', serial_column, home, reader);
     foreach member in array members loop
         protected := member;
-        execute format('alter table %s enable row level security', member);
+        execute pg_catalog.format('alter table %s enable row level security', member);
         step := 'row level security enabled';
         return next;
         if force then
-            execute format('alter table %s force row level security', member);
+            execute pg_catalog.format('alter table %s force row level security', member);
             step := 'forced for the owner too';
             return next;
         end if;
         foreach policy_name in array array['kakunin_access', 'kakunin_binding']::name[] loop
             if exists (select from pg_policy p where p.polrelid = member and p.polname = policy_name) then
-                execute format('drop policy %I on %s', policy_name, member);
+                execute pg_catalog.format('drop policy %I on %s', policy_name, member);
             end if;
         end loop;
-        execute format('create policy kakunin_access on %s as permissive for all to public using (%s)', member, condition);
-        execute format('comment on policy kakunin_access on %s is %L', member, 'Lets a bound session reach its own rows');
+        execute pg_catalog.format('create policy kakunin_access on %s as permissive for all to public using (%s)', member, condition);
+        execute pg_catalog.format('comment on policy kakunin_access on %s is %L', member, 'Lets a bound session reach its own rows');
         step := format('policy kakunin_access lets %s through', condition);
         return next;
-        execute format('create policy kakunin_binding on %s as restrictive for all to public using (%s) with check (%s)',
+        execute pg_catalog.format('create policy kakunin_binding on %s as restrictive for all to public using (%s) with check (%s)',
                        member, condition, condition);
-        execute format('comment on policy kakunin_binding on %s is %L', member,
+        execute pg_catalog.format('comment on policy kakunin_binding on %s is %L', member,
                        'Holds beside every other policy: rows belong to the certificate of the session');
         step := 'restrictive policy kakunin_binding holds beside any later policy';
         return next;
@@ -133,7 +133,7 @@ begin
                   and i.indkey[0] = column_number and i.indcollation[0] = column_collation) then
         step := 'an index on the column is there';
     elsif create_index then
-        execute format('create index on %s (%I)', relation, serial_column);
+        execute pg_catalog.format('create index on %s (%I)', relation, serial_column);
         step := 'index on the column created';
     else
         step := format('no index leads with the column; for large tables: create index concurrently on %s (%I)',

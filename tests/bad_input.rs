@@ -8,7 +8,9 @@ mod bad_input {
     pub mod values;
 }
 
-use bad_input::values::{ARRAYS, BYTES, DOCUMENTS, MOMENTS, NAMES, NUMERICS, RELATIONS, TEXTS};
+use bad_input::values::{
+    ARRAYS, BIGINTS, BYTES, DOCUMENTS, INTEGERS, MOMENTS, NAMES, NUMERICS, RELATIONS, TEXT_ARRAYS, TEXTS,
+};
 use kakunin_core::Reason;
 use kakunin_tests::{Authority, Checks, Cluster, DATABASE, Pki, refusal_of, scene};
 use postgres::Client;
@@ -455,6 +457,8 @@ impl Argument {
             (_, "name") => "'s'::name".to_owned(),
             (_, "regclass") => "'bad.mine'::regclass".to_owned(),
             (_, "boolean") => "false".to_owned(),
+            (_, "integer" | "bigint") => "1".to_owned(),
+            (_, "text[]") => "'{}'::text[]".to_owned(),
             (_, "timestamp with time zone") => "now()".to_owned(),
             (_, "numeric") => "1::numeric".to_owned(),
             (_, "jsonb") => "'{}'::jsonb".to_owned(),
@@ -474,6 +478,9 @@ impl Argument {
             "timestamp with time zone" => MOMENTS,
             "boolean" => &["null::boolean", "true"],
             "regclass" => RELATIONS,
+            "integer" => INTEGERS,
+            "bigint" => BIGINTS,
+            "text[]" => TEXT_ARRAYS,
             other => panic!("no nonsense is listed for arguments of type {other}"),
         };
         let mut values: Vec<String> = fixed.iter().map(|value| (*value).to_owned()).collect();

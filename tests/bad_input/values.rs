@@ -156,3 +156,18 @@ pub const RELATIONS: &[&str] = &[
     "'bad.number'::regclass",
     "'kakunin.certificate'::regclass",
 ];
+
+pub const INTEGERS: &[&str] = &["null::integer", "0", "-1", "-2147483648", "2147483647"];
+
+pub const BIGINTS: &[&str] = &["null::bigint", "0", "-1", "-9223372036854775808", "9223372036854775807"];
+
+pub const TEXT_ARRAYS: &[&str] = &[
+    "null::text[]",
+    "array[null]::text[]",
+    "array['', null, 'none']",
+    "array['s', 's']",
+    "array[array['s', 'ledger_tx']]",
+    "array_fill('x'::text, array[100000])",
+    "array[repeat('x', 1000000)]",
+    "array[chr(8238), '\"; --']",
+];
