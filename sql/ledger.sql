@@ -13,6 +13,7 @@ create table kakunin.ledger (
     attached_at timestamptz not null default statement_timestamp(),
     attached_by text not null default session_user
 );
+comment on sequence kakunin.ledger_number_seq is 'Numbers of ledgers';
 comment on table kakunin.ledger is 'Tables that are append-only and whose rows are chained';
 comment on column kakunin.ledger.number is 'Short name within this database';
 comment on column kakunin.ledger.id is 'Name in hashes, entries and exports';

@@ -379,6 +379,51 @@ fn sessions_at_once_make_one_log() {
 }
 
 #[test]
+fn what_was_signed_is_there_after_a_crash() {
+    let mut cluster = start();
+    let mut checks = Checks::new();
+    for round in 0..6 {
+        // Nobody who inserts waits for the disk, and what is not written is lost with the processes.
+        let before = published_or_none(&cluster);
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for table in ["a", "b"] {
+                let (cluster, ended) = (&cluster, &ended);
+                scope.spawn(move || {
+                    let mut client = cluster.superuser();
+                    run(&mut client, "set synchronous_commit = off");
+                    while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                        if client.batch_execute(&format!("insert into {table} (v) values ('x')")).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            let (cluster, ended) = (&cluster, &ended);
+            scope.spawn(move || {
+                let mut client = cluster.superuser();
+                while client.batch_execute("select kakunin.checkpoint()").is_ok() {}
+                ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            wait_until("some checkpoints", || (published_or_none(cluster) > before + 200 + 70 * round).then_some(()));
+            cluster.kill_all();
+        });
+        cluster.recover();
+        let signed = published(&cluster);
+        let mut client = cluster.superuser();
+        let entries: i64 = client.query_one("select count(*) from kakunin.ledger_entry", &[]).expect("a query").get(0);
+        checks.holds(&format!("round {round}: entries"), entries as u64 >= signed.size, (entries, signed.size));
+        checks.equal(&format!("round {round}: it goes on"), outcome(&mut client), entries.to_string());
+        checks.equal(&format!("round {round}: sound"), sound(&mut client), "t");
+    }
+}
+
+fn published_or_none(cluster: &Cluster) -> u64 {
+    let file = cluster.key_directory().join("example.org.checkpoint");
+    std::fs::read_to_string(file).map_or(0, |note| read(&note).size)
+}
+
+#[test]
 fn the_log_only_grows_and_has_one_name() {
     let cluster = start();
     let mut client = cluster.superuser();

@@ -249,7 +249,7 @@ fn n01_an_agent_dumps_nothing_of_what_is_protected() {
     let serial = source.alpha.serial();
     // Of everything, agents may not even read the registry.
     let output = cluster.tool("pg_dump", AGENT, &[DATABASE]);
-    checks.holds("all, as an agent", output.stderr.contains("permission denied for"), &output.stderr);
+    checks.holds("all, as an agent", output.stderr.contains("permission denied for "), &output.stderr);
     for (name, role, table) in [
         ("an agent", AGENT, "note"),
         ("the owner", "keeper", "keeper.\"led ger\""),

@@ -303,14 +303,25 @@ impl Cluster {
 
     /// Kills the postmaster and all its children as the kernel would when memory runs out, and starts the server again.
     pub fn crash(&mut self) {
-        let Some(mut server) = self.server.take() else { panic!("it does not run") };
-        let children = process::children(server.id());
-        process::signal(server.id(), "KILL");
+        self.kill_all();
+        self.recover();
+    }
+
+    /// The first half of [`Cluster::crash`].
+    pub fn kill_all(&self) {
+        let server = self.process();
+        let children = process::children(server);
+        process::signal(server, "KILL");
         for &child in &children {
             process::signal(child, "KILL");
         }
-        server.wait().expect("it is our child");
         wait_until("its children are gone", || children.iter().all(|&child| !process::alive(child)).then_some(()));
+    }
+
+    /// The second half of [`Cluster::crash`].
+    pub fn recover(&mut self) {
+        let Some(mut server) = self.server.take() else { panic!("it does not run") };
+        server.wait().expect("it is our child");
         self.start_server();
     }
 
