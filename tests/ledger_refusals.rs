@@ -103,7 +103,7 @@ fn columns_that_cannot_be_chained_are_refused() {
         &mut checks,
         &mut client,
         "ledger_column_unsuitable",
-        "Store it as text, bytea or jsonb",
+        "as text, bytea or jsonb; a redactable column",
         &[
             ("with_class", "", number),
             ("with_type", "", number),

@@ -376,7 +376,7 @@ reasons! {
     LedgerRelationUnsuitable { table: String, what: &'static str } => Unsupported, "ledger_relation_unsuitable",
         "table cannot become a ledger", "{table} {what}.", "docs/ledger.md lists what a ledger's table may have.";
     LedgerColumnUnsuitable { table: String, column: String, what: String } => Unsupported, "ledger_column_unsuitable",
-        "column cannot be in a ledger", "Column {column} of {table} {what}.", "Store it as text, bytea or jsonb.";
+        "column cannot be in a ledger", "Column {column} of {table} {what}.", "Store a value of such a type as text, bytea or jsonb; a redactable column takes NULL and is not generated.";
     LedgerAttached { table: String } => NotReady, "ledger_attached",
         "table is a ledger already", "{table} was attached before.", "";
     LedgerRowUnknown { table: String, tx: i64, row: i32 } => ArgumentOutOfRange, "ledger_row_unknown",
