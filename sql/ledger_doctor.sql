@@ -112,7 +112,7 @@ as $$
         select 'medium', 'signer_not_running', 'server', 'No checkpoint can be signed.',
                'See the server''s log; max_worker_processes must have room for it, and a restart starts it.'
          where (select it from is_preloaded) and exists (select from kakunin.ledger)
-           and not exists (select from pg_stat_activity a where a.backend_type = 'kakunin signer')
+           and not kakunin._signer_runs()
 
         union all
         select 'medium', 'worker_not_running', format('database %I', current_database()),
@@ -127,3 +127,4 @@ as $$
     select * from finding
 $$;
 comment on function kakunin._ledger_doctor() is 'What doctor() finds about ledgers';
+comment on function kakunin._signer_runs() is 'Is there a process that signs?';

@@ -118,7 +118,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["ledger_face"]);
-extension_sql_file!("../sql/ledger_doctor.sql", name = "ledger_doctor", requires = ["checkpoint", "ledger_face"]);
+extension_sql_file!(
+    "../sql/ledger_doctor.sql",
+    name = "ledger_doctor",
+    requires = ["checkpoint", "ledger_face", slots::signer_runs]
+);
 extension_sql_file!("../sql/doctor.sql", name = "doctor", requires = ["policy_face", "ledger_doctor"]);
 extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 

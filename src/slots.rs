@@ -121,6 +121,12 @@ pub fn queue() -> Result<&'static Queue, Reason> {
     unsafe { queue.as_ref() }.ok_or(Reason::NotPreloaded)
 }
 
+/// Is there a signer? For kakunin.doctor(): a process without a database is not in pg_stat_activity.
+#[pg_extern(schema = "kakunin", name = "_signer_runs", volatile, parallel_unsafe)]
+pub fn signer_runs() -> bool {
+    queue().is_ok_and(|queue| !queue.signer.load(Ordering::Acquire).is_null())
+}
+
 /// What the signer, backends and workers share.
 #[repr(C, align(64))]
 pub struct Queue {

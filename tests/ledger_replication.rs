@@ -5,9 +5,8 @@
 mod estate;
 
 use estate::{append, faults, heads, is_guarded};
-use kakunin_tests::scene::{ask, run};
+use kakunin_tests::scene::{ask, refused, run};
 use kakunin_tests::{Checks, Cluster, DATABASE, Shutdown, wait_until};
-use postgres::Client;
 
 struct Pair {
     publisher: Cluster,
@@ -19,6 +18,9 @@ impl Pair {
     fn start() -> Self {
         let publisher = estate::start(Cluster::builder().set("wal_level", "logical"));
         let subscriber = Cluster::builder().without_extension().set("wal_retrieve_retry_interval", "100ms").start();
+        let again = "create table keeper.event_again partition of keeper.event
+            for values from ('2020-01-01') to ('2021-01-01')";
+        run(&mut publisher.superuser(), again);
         let schema = publisher.tool("pg_dump", "postgres", &["--schema-only", DATABASE]);
         assert!(schema.success, "{}", schema.stderr);
         let output = subscriber.psql("postgres", &format!("{};\n{}", estate::ROLES, schema.stdout));
@@ -95,7 +97,7 @@ fn a_subscriber_has_the_same_ledgers_and_verifies_them() {
     let redact =
         "select kakunin.redact('keeper.person', ledger_tx, ledger_row, '{name,mail}', 'asked') from keeper.person
         where id = 2";
-    checks.equal("erased", ask(&mut source, redact), "1".to_owned());
+    checks.equal("erased", ask(&mut source, redact), "2".to_owned());
     // A column comes to the subscriber first, as ever; there it is chained by what the publisher says.
     run(
         &mut client,
@@ -128,24 +130,55 @@ fn a_subscriber_has_the_same_ledgers_and_verifies_them() {
     let behind = ask(&mut client, findings);
     checks.holds("doctor(), alone", behind.contains("ledger_numbers_behind"), &behind);
     run(&mut client, "select kakunin.begin_epoch('this is the primary now')");
+    run(&mut client, "select setval('app.note_id_seq', max(id)) from app.note");
     append(&mut client, "alone");
     checks.equal("alone: faults", faults(&mut client), String::new());
     checks.equal("alone: doctor()", ask(&mut client, findings), String::new());
 }
 
 #[test]
-fn columns_come_to_a_subscriber_before_the_publisher_chains_them() {
+fn a_ledger_grows_at_its_publisher_alone() {
     let pair = Pair::start();
     let mut checks = Checks::new();
     let (mut source, mut client) = (pair.publisher.superuser(), pair.subscriber.superuser());
-    append(&mut source, "before");
-    pair.catch_up();
-    // The subscriber's own statement would chain the column there: only its triggers of kakunin may not.
-    let refusal = kakunin_tests::scene::refused(&mut client, "alter table keeper.bare add column extra text");
-    checks.equal("by hand", refusal.slug(), "x");
+    let before = heads(&mut client);
+    for statement in [
+        "insert into app.note (id, body) values (-1, 'here')",
+        "insert into keeper.event values (-1, '2021-02-02', 'here')",
+        "select kakunin.begin_epoch('here')",
+        "select kakunin.close_ledger('app.note', 'here')",
+        "select kakunin.redact('keeper.person', ledger_tx, ledger_row, '{name}', 'here') from keeper.person where id = 2",
+    ] {
+        let refusal = refused(&mut client, statement);
+        checks.equal(statement, (refusal.sqlstate.as_str(), refusal.slug()), ("55000", "ledger_replica"));
+    }
+    // A column comes to the subscriber first, as ever with replication, and is chained by what the publisher says.
+    run(&mut client, "alter table keeper.bare add column extra text; alter table keeper.event add column extra int");
+    checks.equal("nothing was chained", heads(&mut client), before);
+    run(&mut source, "alter table keeper.bare add column extra text; alter table keeper.event add column extra int");
     append(&mut source, "after");
+    run(
+        &mut source,
+        "insert into keeper.bare (extra) values ('x'); insert into keeper.event (id, day, extra) values (9, '2021-02-02', 1)",
+    );
+    // A partition that the publisher has dropped is dropped here by the same function.
+    run(&mut source, "insert into keeper.event values (10, '2020-02-02', 'x')");
     pair.catch_up();
     checks.equal("faults", faults(&mut client), String::new());
+    checks.equal("heads", heads(&mut client), heads(&mut source));
+    let extra = "select extra from keeper.bare where extra is not null";
+    checks.equal("the value", ask(&mut client, extra), "x".to_owned());
+    run(&mut source, "select kakunin.checkpoint()");
+    run(&mut source, "select kakunin.prune_ledger('keeper.event_again', 'its time is over')");
+    pair.catch_up();
+    checks.equal("pruned there: faults", faults(&mut client), String::new());
+    checks.equal(
+        "pruned here",
+        ask(&mut client, "select kakunin.prune_ledger('keeper.event_again', 'there')"),
+        "1".to_owned(),
+    );
+    checks.equal("pruned here: faults", faults(&mut client), String::new());
+    checks.equal("pruned here: heads", heads(&mut client), heads(&mut source));
 }
 
 #[test]

@@ -94,6 +94,11 @@ unsafe fn append(relation: pg_sys::Relation, tuple: pg_sys::HeapTuple, trigger: 
     if !plan.has_whole_salts() {
         error::raise(Reason::LedgerSaltForged { table: fault::table_name(oid) });
     }
+    if plan.is_replica {
+        // The subscription may be gone.
+        apply::refuse_replica(ledger);
+        plan.is_replica = false;
+    }
     let leaf = plan.leaf().unwrap_or_else(|what| fault::unhashable(plan.relation, &what));
     // SAFETY: reads a variable of this backend.
     let depth = unsafe { pg_sys::GetCurrentTransactionNestLevel() };

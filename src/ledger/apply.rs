@@ -64,6 +64,33 @@ pub fn entry(fields: &Fields<'_>) {
     APPLIED.with_borrow_mut(|applied| applied.entries.push((number, entry)));
 }
 
+/// Does a subscription of this database bring rows to one of these tables? Such a ledger grows on its publisher; what were
+/// chained here would collide with what comes.
+pub fn is_replica(relations: &[pg_sys::Oid]) -> bool {
+    relations.iter().any(|relation| {
+        // SAFETY: a scan of a catalogue by its index, which is open and locked during the scan.
+        unsafe {
+            let heap = pg_sys::table_open(SUBSCRIBED.into(), pg_sys::AccessShareLock as i32);
+            let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
+            let (equal, strategy) = (pg_sys::F_OIDEQ.into(), pg_sys::BTEqualStrategyNumber as u16);
+            pg_sys::ScanKeyInit(&mut key, SUBSCRIBED_RELATION, strategy, equal, (*relation).into());
+            let scan =
+                pg_sys::systable_beginscan(heap, SUBSCRIBED_INDEX.into(), true, std::ptr::null_mut(), 1, &mut key);
+            let found = !pg_sys::systable_getnext(scan).is_null();
+            pg_sys::systable_endscan(scan);
+            pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
+            found
+        }
+    })
+}
+
+/// Refuses what would be chained here to a ledger that grows elsewhere.
+pub fn refuse_replica(ledger: store::Ledger) {
+    if is_replica(&raw::inheritors(ledger.relation)) {
+        error::raise(Reason::LedgerReplica { table: fault::table_name(ledger.relation) });
+    }
+}
+
 /// Is this UPDATE of a row what kakunin.redact() did on the publisher? Then the row's hash stays: the commitments, which
 /// came before it, stand for the values that are gone.
 ///
@@ -206,6 +233,10 @@ struct Applied {
 thread_local! {
     static APPLIED: RefCell<Applied> = RefCell::new(Applied::default());
 }
+/// pg_subscription_rel, its column srrelid, and its index that begins with that.
+const SUBSCRIBED: u32 = 6102;
+const SUBSCRIBED_RELATION: i16 = 2;
+const SUBSCRIBED_INDEX: u32 = 6117;
 /// SUBREL_STATE_READY, SUBREL_STATE_UNKNOWN
 const READY: u8 = b'r';
 const UNKNOWN: u8 = 0;

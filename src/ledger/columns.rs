@@ -3,7 +3,7 @@
 use super::attach::{self, type_text};
 use super::plan::{self, ROW, SALT, TX};
 use super::store::{self, Ledger};
-use super::{codec::Codec, fault, pending, raw};
+use super::{apply, codec::Codec, fault, pending, raw};
 use crate::error;
 use kakunin_core::Reason;
 use kakunin_core::ledger::entry::Column;
@@ -15,6 +15,10 @@ use std::ffi::CStr;
 /// them, which leaves their hashes as they are.
 pub fn changed(relation: pg_sys::Oid) {
     let Some(ledger) = store::ledger_by_relation(relation) else { return };
+    // Where the rows come from, the column is chained, and that comes with them.
+    if apply::is_replica(&raw::inheritors(relation)) {
+        return;
+    }
     let mut columns = store::columns(ledger.number);
     let before = columns.len();
     let refused = |column: &str, what: String| {
@@ -57,6 +61,7 @@ pub fn changed(relation: pg_sys::Oid) {
 
 /// Adds an entry without rows to what this transaction will chain.
 pub fn note(ledger: Ledger, kind: Kind, detail: &Detail) {
+    apply::refuse_replica(ledger);
     let detail = detail.encode().unwrap_or_else(|what| fault::broken(&what.to_string()));
     // SAFETY: reads a variable of this backend.
     let depth = unsafe { pg_sys::GetCurrentTransactionNestLevel() };

@@ -37,10 +37,8 @@ create function kakunin.begin_epoch(reason text) returns integer
 fn begin_epoch(reason: Option<String>) -> Result<i32> {
     let reason = super::stated(reason).map_err(error::report)?;
     backend::refuse_read_only(c"kakunin.begin_epoch()");
-    let timeline = Spi::get_one::<i32>("select timeline_id from pg_catalog.pg_control_checkpoint()")
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| fault::broken("the control file states no timeline"));
+    let timeline = Spi::get_one::<i32>(TIMELINE).ok().flatten();
+    let timeline = timeline.unwrap_or_else(|| fault::broken("the server states no timeline"));
     let system = backend::system_identifier().to_string();
     advance_numbers();
     let mut count = 0;
@@ -66,3 +64,7 @@ fn advance_numbers() {
           where m.number > (select last_value from kakunin.ledger_number_seq)",
     );
 }
+
+/// The one that is written to; the control file has that of the last checkpoint of the server.
+const TIMELINE: &str = "
+    select ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer";

@@ -2,7 +2,7 @@
 
 use super::codec::Codec;
 use super::store::{self, Ledger};
-use super::{builtin, fault, raw};
+use super::{apply, builtin, fault, raw};
 use crate::error;
 use kakunin_core::Reason;
 use kakunin_core::ledger::entry::Column;
@@ -30,6 +30,8 @@ pub struct Plan {
     salt: Option<usize>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
+    /// Did a subscription bring the rows when the plan was made?
+    pub is_replica: bool,
     /// Of the row that was taken.
     place: Place,
     writer: RowWriter,
@@ -83,7 +85,8 @@ fn make(relation: pg_sys::Relation, ledger: Ledger) -> Rc<RefCell<Plan>> {
     }
     let generation = GENERATION.get();
     let columns = store::columns(ledger.number);
-    let plan = Plan::new(relation, ledger, &columns).unwrap_or_else(|reason| error::raise(reason));
+    let mut plan = Plan::new(relation, ledger, &columns).unwrap_or_else(|reason| error::raise(reason));
+    plan.is_replica = apply::is_replica(&raw::inheritors(ledger.relation));
     let plan = Rc::new(RefCell::new(plan));
     // If messages came in while it was made, it may be of a table that is no more.
     if generation == GENERATION.get() {
@@ -185,6 +188,7 @@ impl Plan {
                 salt,
                 values: vec![pg_sys::Datum::from(0); width],
                 nulls: vec![true; width],
+                is_replica: false,
                 place: Place { tx: 0, row: 0 },
                 writer: RowWriter::new(),
             })

@@ -3,7 +3,7 @@
 mod gone;
 
 use super::store::{self, Ledger};
-use super::{columns, fault, owner, raw, run};
+use super::{apply, columns, fault, owner, raw, run};
 use crate::backend;
 use crate::error::{self, Result};
 use crate::hooks::guard;
@@ -43,6 +43,12 @@ fn prune(partition: pg_sys::Oid, reason: String) -> std::result::Result<i64, Rea
     if stretches.len() > STRETCHES_MAX {
         return Err(Reason::LedgerPruneScattered { partition: name, stretches: stretches.len(), max: STRETCHES_MAX });
     }
+    // A subscriber drops what the publisher has dropped and told of; there is nothing to be chained.
+    let is_replica = apply::is_replica(&raw::inheritors(ledger.relation));
+    if is_replica && stretches.iter().any(|stretch| !is_pruned(ledger, *stretch)) {
+        return Err(Reason::LedgerReplica { table: fault::table_name(ledger.relation) });
+    }
+    let stretches = if is_replica { Vec::new() } else { stretches };
     let mut details = Vec::new();
     for (first, last) in stretches {
         let checkpoint =
@@ -65,6 +71,16 @@ fn prune(partition: pg_sys::Oid, reason: String) -> std::result::Result<i64, Rea
     });
     details.iter().for_each(|detail| columns::note(ledger, Kind::Prune, detail));
     Ok(gone.rows.cast_signed())
+}
+
+/// Does a prune entry name all of these?
+fn is_pruned(ledger: Ledger, (first, last): (i64, i64)) -> bool {
+    let query = "
+        select exists (select from kakunin.ledger_entry where ledger = $1 and kind = 4
+                          and (detail::jsonb->>'first')::bigint <= $2 and (detail::jsonb->>'last')::bigint >= $3)";
+    Spi::get_one_with_args(query, &[ledger.number.into(), first.into(), last.into()])
+        .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
+        .unwrap_or(false)
 }
 
 /// Size of the newest checkpoint, if it covers the entry.

@@ -4,6 +4,7 @@
 
 use super::store::{self, Ledger};
 use super::{fault, owner, plan, run};
+use crate::backend;
 use crate::error::{self, Result};
 use crate::hooks::guard;
 use pgrx::prelude::*;
@@ -21,6 +22,7 @@ create function kakunin.repair_ledger(relation regclass default null)
 fn repair_ledger(
     relation: Option<pg_sys::Oid>,
 ) -> Result<TableIterator<'static, (name!(step, String), name!(detail, String))>> {
+    backend::refuse_read_only(c"kakunin.repair_ledger()");
     let mut steps = Vec::new();
     match relation {
         Some(relation) => repair(super::ledger_of(relation).map_err(error::report)?, &mut steps),
@@ -111,7 +113,7 @@ const ROW_TRIGGERS: &str = r"
                filter (where trigger is not null and tgparentid = 0)
            || format('create trigger %I %s on %s for each row execute function %s',
                      name, events, $1::oid::regclass, call),
-           'trigger', format('%s of %s and its partitions was made anew', name, $1::oid::regclass)
+           'trigger', format('%s of %s was made anew', name, $1::oid::regclass)
       from state
      group by name, events, call
     having not bool_and(sound) and bool_or(trigger is not null and tgparentid = 0)

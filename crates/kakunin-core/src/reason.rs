@@ -371,6 +371,8 @@ reasons! {
         "entry of a ledger cannot be read or written", "{what}.", "kakunin.verify_ledger() lists what is wrong.";
     LedgerReplicaDiffers { table: String, what: String } => LedgerBroken, "ledger_replica_differs",
         "what was replicated to a ledger is not what its entries state", "{table}: {what}.", "The subscription stops here. docs/ledger-lifecycle.md says how to find the cause.";
+    LedgerReplica { table: String } => NotReady, "ledger_replica",
+        "ledger grows on another server", "A subscription of this database brings the rows of {table}.", "Add to it on the publisher. To go on here instead, drop the subscription and call kakunin.begin_epoch().";
     LedgerClosed { table: String } => LedgerChange, "ledger_closed",
         "ledger is closed", "Nothing can be added to {table} any more.", "";
     LedgerRelationUnsuitable { table: String, what: &'static str } => Unsupported, "ledger_relation_unsuitable",
