@@ -1,6 +1,7 @@
 //! Exports of a ledger, and what kakunin-verify says of them.
 
-use super::place::Scratch;
+use super::place::{Scratch, workspace};
+use super::python::Python;
 use kakunin_verify::arguments::{Arguments, Request};
 use postgres::Client;
 use serde_json::Value;
@@ -52,4 +53,25 @@ pub fn first_fault(report: &Value) -> String {
             format!("{seq} {}", fault["fault"].as_str().unwrap_or_default())
         }
     }
+}
+
+/// What two programs say of an export that must be sound: kakunin-verify, and tests/clients/ledger_export.py, which has
+/// nothing but the specification. `N entries, M rows, C covered`; where one finds a fault, or they differ, both.
+pub fn sound(python: &Python, export: &str) -> String {
+    let (report, status) = verify_offline(export, &[], &[]);
+    let covered = if report["whole"] == true {
+        report["covered_by_own_key"].as_u64().unwrap_or_default()
+    } else {
+        report["ledgers"][0]["covered_seq"].as_u64().unwrap_or_default()
+    };
+    let ours = if status == 0 {
+        format!("{} entries, {} rows, {covered} covered", report["entries"], report["rows"])
+    } else {
+        format!("{status}: {}", report["faults"])
+    };
+    let scratch = Scratch::new();
+    let file = scratch.write("export", export.as_bytes());
+    let vectors = workspace().join("crates/kakunin-core/testdata");
+    let theirs = python.run("ledger_export.py", &[&vectors.to_string_lossy(), &file.to_string_lossy()]);
+    if ours == theirs { ours } else { format!("kakunin-verify: {ours}; python: {theirs}") }
 }
