@@ -8,11 +8,12 @@ mod sink;
 
 use super::rows::Reader;
 use super::store::{self, Ledger};
-use super::{append, fault};
+use super::{append, fault, members, pending};
 use crate::checkpoint::log::{self, StoredLog, StoredRange};
 use crate::checkpoint::{key_that_signs, proofs};
 use crate::error;
 use kakunin_core::Reason;
+use kakunin_core::ledger::Kind;
 use kakunin_core::ledger::entry::Column;
 use kakunin_core::ledger::export::{Header, RowLines, checkpoint_line, end_line, entry_line, proof_line};
 use kakunin_core::ledger::note::VerifierKey;
@@ -30,8 +31,8 @@ pub unsafe extern "C-unwind" fn kakunin_export_ledger(call: pg_sys::FunctionCall
     let ledger = relation.map(|relation| super::ledger_of(relation).unwrap_or_else(|reason| error::raise(reason)));
     // SAFETY: one snapshot for all that is read; dropped below, or by PostgreSQL after an error.
     unsafe {
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        if let Err(reason) = export(ledger, snapshot, &mut sink) {
+        let (ledgers, snapshot) = ledgers_and_snapshot(ledger);
+        if let Err(reason) = export(ledger, ledgers, snapshot, &mut sink) {
             error::raise(reason);
         }
         pg_sys::UnregisterSnapshot(snapshot);
@@ -45,16 +46,48 @@ pub extern "C" fn pg_finfo_kakunin_export_ledger() -> &'static pg_sys::Pg_finfo_
     &pg_sys::Pg_finfo_record { api_version: 1 }
 }
 
-unsafe fn export(only: Option<Ledger>, snapshot: pg_sys::Snapshot, sink: &mut Sink) -> Result<(), Reason> {
+/// The ledgers to export, by id, and a snapshot that is taken once nobody can take a partition away. It must not have a
+/// checkpoint over a ledger that is not in the list.
+unsafe fn ledgers_and_snapshot(only: Option<Ledger>) -> (Vec<Ledger>, pg_sys::Snapshot) {
+    loop {
+        let mut ledgers = only.map_or_else(store::ledgers, |ledger| vec![ledger]);
+        // One that this very transaction opened has no entry yet.
+        ledgers.retain(|ledger| {
+            !pending::with(|pending| pending.notes(ledger.number)).iter().any(|note| note.kind == Kind::Open)
+        });
+        ledgers.sort_by_key(|ledger| ledger.id);
+        for ledger in &ledgers {
+            members::hold(*ledger);
+        }
+        // SAFETY: registered until the caller has done, or this comes round again.
+        unsafe {
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let listed = |range: &StoredRange| ledgers.iter().any(|ledger| ledger.number == range.ledger);
+            let known = store::ledgers();
+            let is_known = |range: &StoredRange| known.iter().any(|ledger| ledger.number == range.ledger);
+            let ranges = log::ranges_as_of(snapshot);
+            if only.is_some() || !ranges.iter().any(|range| is_known(range) && !listed(range)) {
+                return (ledgers, snapshot);
+            }
+            pg_sys::UnregisterSnapshot(snapshot);
+        }
+        pg_sys::check_for_interrupts!();
+    }
+}
+
+unsafe fn export(
+    only: Option<Ledger>,
+    ledgers: Vec<Ledger>,
+    snapshot: pg_sys::Snapshot,
+    sink: &mut Sink,
+) -> Result<(), Reason> {
     let log = log::named().ok_or(Reason::NoCheckpoint)?;
     let checkpoints = log::checkpoints_as_of(snapshot);
     let size = checkpoints.last().copied().ok_or(Reason::NoCheckpoint)?;
-    let mut ledgers = only.map_or_else(store::ledgers, |ledger| vec![ledger]);
-    ledgers.sort_by_key(|ledger| ledger.id);
-    let ranges: Vec<StoredRange> = log::ranges_as_of(snapshot)
-        .into_iter()
-        .filter(|range| ledgers.iter().any(|ledger| ledger.number == range.ledger))
-        .collect();
+    let ranges = log::ranges_as_of(snapshot);
+    check_ranges(&ranges, size)?;
+    let ranges: Vec<StoredRange> =
+        ranges.into_iter().filter(|range| ledgers.iter().any(|ledger| ledger.number == range.ledger)).collect();
     let header = Header {
         keys: keys_that_sign(&log),
         ledgers: ledgers.iter().map(|ledger| ledger.id).collect(),
@@ -130,6 +163,23 @@ fn keys_that_sign(log: &StoredLog) -> Vec<VerifierKey> {
     let own = key_that_signs(log).unwrap_or_else(|report| error::throw(report));
     let earlier = log::names().into_iter().filter(|name| name.number < log.number);
     std::iter::once(own).chain(earlier.filter_map(|name| key_that_signs(&name).ok())).collect()
+}
+
+/// Where entries are in the log must be plain: what is put in a wrong place would look as if it had been changed.
+fn check_ranges(ranges: &[StoredRange], size: u64) -> Result<(), Reason> {
+    let broken = |index: u64| Reason::LogBroken {
+        what: format!("kakunin.log_range does not say which entry has number {index} in the log"),
+    };
+    let mut next = 0;
+    let mut last: HashMap<i32, i64> = HashMap::new();
+    for range in ranges {
+        let before = last.insert(range.ledger, range.last_seq).unwrap_or(0);
+        if range.first_index.cast_unsigned() != next || range.first_seq != before + 1 {
+            return Err(broken(next));
+        }
+        next = range.last_index() + 1;
+    }
+    if next == size { Ok(()) } else { Err(broken(next.min(size))) }
 }
 
 /// Writes entries with their rows.

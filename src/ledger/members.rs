@@ -9,7 +9,18 @@ pub fn of(ledger: Ledger) -> Vec<(pg_sys::Oid, bool)> {
     below(ledger.relation)
 }
 
-/// The same of one of its partitions.
+/// Locks them against every change of what they are, until the transaction ends. Called before a snapshot is taken, so that
+/// what is read then is described by that snapshot: a partition that is pruned meanwhile would look like rows that are gone.
+/// False if the ledger's own table is not there.
+pub fn hold(ledger: Ledger) -> bool {
+    for (member, _) in of(ledger) {
+        // SAFETY: takes a lock on a number, whether or not a relation of it is left when it is granted.
+        unsafe { pg_sys::LockRelationOid(member, pg_sys::AccessShareLock as i32) };
+    }
+    of(ledger).iter().any(|(member, _)| *member == ledger.relation)
+}
+
+/// A partition, and its own at every level.
 pub fn below(relation: pg_sys::Oid) -> Vec<(pg_sys::Oid, bool)> {
     let query = "
         with recursive member(oid) as (

@@ -73,6 +73,12 @@ impl Pending {
         &mut self.chains[at]
     }
 
+    /// The entries without rows that this transaction will add to a ledger.
+    pub fn notes(&self, ledger: i32) -> Vec<Note> {
+        let chain = self.chains.iter().find(|chain| chain.ledger.number == ledger);
+        chain.map_or(Vec::new(), |chain| chain.notes().to_vec())
+    }
+
     /// Is there anything to be linked?
     pub fn has_work(&self) -> bool {
         self.chains.iter().any(|chain| !chain.is_empty())

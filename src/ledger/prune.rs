@@ -34,6 +34,8 @@ fn prune(partition: pg_sys::Oid, reason: String) -> std::result::Result<i64, Rea
     let (Some(ledger), Some(parent)) = (ledger, ancestors.first()) else {
         return Err(Reason::LedgerNotPartition { table: name });
     };
+    // First the one above it, as whoever reads it does.
+    run(&format!("lock table only {} in access exclusive mode", fault::table_name(*parent)));
     run(&format!("lock table {name} in access exclusive mode"));
     let gone = gone::with(partition, ledger);
     if gone.shared > 0 {

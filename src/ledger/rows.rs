@@ -74,7 +74,7 @@ fn places(member: pg_sys::Oid, tx: i64) -> Vec<pg_sys::ItemPointerData> {
             rows.map(|row| row.get::<pg_sys::ItemPointerData>(1)).collect::<Result<Vec<_>, pgrx::spi::Error>>()
         })
     };
-    owner::read_as(member, ask)
+    owner::act_as(member, ask)
         .unwrap_or_else(|failure| fault::broken(&failure.to_string()))
         .into_iter()
         .flatten()

@@ -160,14 +160,21 @@ pub fn commitment(ledger: i32, tx: i64, row: i32, number: u16) -> Option<[u8; 32
 }
 
 /// Transaction, row and column of each value of a ledger that was erased.
-pub fn redactions(ledger: i32) -> Vec<(u64, u64, u16)> {
+///
+/// # Safety
+/// The snapshot is registered.
+pub unsafe fn redactions_as_of(ledger: i32, snapshot: pg_sys::Snapshot) -> Vec<(u64, u64, u16)> {
     let mut found = Vec::new();
-    scan(Table::Redaction, Some(Table::RedactionKey), &[Key::integer(1, ledger)], &mut |fields| {
+    let key = [Key::integer(1, ledger)];
+    let mut visit = |fields: &Fields<'_>| {
         found.extend((|| {
             let (tx, row) = (fields.bigint(2)?, fields.integer(3)?);
             Some((u64::try_from(tx).ok()?, u64::try_from(row).ok()?, u16::try_from(fields.integer(4)?).ok()?))
         })());
-    });
+        true
+    };
+    // SAFETY: by the caller's promise.
+    unsafe { in_order_as_of(Table::Redaction, Table::RedactionKey, &key, Order::Ascending, snapshot, &mut visit) };
     found
 }
 

@@ -4,15 +4,17 @@ mod log;
 mod rows;
 mod single;
 mod table;
+mod tiles;
 
 use super::sort::memory;
 use super::store::{self, Ledger};
-use super::{fault, members};
+use super::{fault, members, pending};
 use crate::checkpoint;
 use crate::error::{self, Result};
 use kakunin_core::Reason;
 use kakunin_core::ledger::chain::{ChainVerifier, Head};
-use kakunin_core::ledger::{Detail, Fault, FaultKind, Faults, Kind};
+use kakunin_core::ledger::entry::Column;
+use kakunin_core::ledger::{Detail, Entry, Fault, FaultKind, Faults, Kind};
 use pgrx::prelude::*;
 use std::collections::HashSet;
 
@@ -53,30 +55,34 @@ fn verify_ledger(
         ),
     >,
 > {
-    let all = store::ledgers();
     let ledgers = match relation {
         None if tx.is_some() => return Err(error::report(Reason::ArgumentNull { what: "relation".into() })),
-        None => all.clone(),
+        None => store::ledgers(),
         Some(relation) => vec![super::ledger_of(relation).map_err(error::report)?],
     };
     let since = since.map(covered).transpose().map_err(error::report)?;
     let remembered = log::Remembered::ask();
+    let there: Vec<bool> = ledgers.iter().map(|ledger| members::hold(*ledger)).collect();
     let mut found = Vec::new();
     // SAFETY: one snapshot for entries and rows, so that a transaction is seen whole or not at all; it is registered
     // until the end.
     unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        for ledger in &ledgers {
+        for (ledger, is_there) in ledgers.iter().zip(there) {
             let mut faults = Faults::new();
             match tx {
                 Some(tx) => single::check(*ledger, tx, row_number, snapshot, &mut faults),
-                None => verify(*ledger, since, indexes.unwrap_or(false), snapshot, &mut faults),
+                None => verify(*ledger, is_there, since, indexes.unwrap_or(false), snapshot, &mut faults),
             }
             collect(Some(*ledger), faults, &mut found);
         }
         if tx.is_none() {
             let mut faults = Faults::new();
-            log::check(remembered, since, &all, snapshot, &mut faults);
+            table::check_own(&mut faults);
+            log::check(remembered, since, snapshot, &mut faults);
+            if indexes.unwrap_or(false) {
+                table::check_own_indexes(&mut faults);
+            }
             collect(None, faults, &mut found);
         }
         pg_sys::UnregisterSnapshot(snapshot);
@@ -113,76 +119,123 @@ fn row(ledger: Option<Ledger>, fault: Fault) -> FaultRow {
     )
 }
 
-unsafe fn verify(ledger: Ledger, since: Option<u64>, indexes: bool, snapshot: pg_sys::Snapshot, faults: &mut Faults) {
-    table::check(ledger, faults);
+unsafe fn verify(
+    ledger: Ledger,
+    is_there: bool,
+    since: Option<u64>,
+    indexes: bool,
+    snapshot: pg_sys::Snapshot,
+    faults: &mut Faults,
+) {
     // SAFETY: the caller has the snapshot registered.
     unsafe {
         let mut rows = rows::Rows::new(ledger.id, memory());
         let chain = check_chain(ledger, since, snapshot, &mut rows, faults);
-        table::check_columns(ledger, chain.map.as_ref(), faults);
-        let columns = store::columns(ledger.number);
-        for (member, is_leaf) in members::of(ledger) {
-            if !is_leaf {
-                continue;
+        if !is_there {
+            let (ledger, fault) = (Some(ledger.id), FaultKind::Missing);
+            let detail = "its table is not there".to_owned();
+            return faults.push(Fault { ledger, seq: None, row: None, fault, detail, line: 0 });
+        }
+        table::check(ledger, faults);
+        // Rows are read by the map that the chain states. Where it states none, its first entry is gone.
+        let columns = match &chain.map {
+            Some(columns) => {
+                table::check_columns(ledger, columns, faults);
+                columns.clone()
             }
-            let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
-            rows.table(heap, ledger, &columns, snapshot, faults);
-            pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
-            if indexes {
-                table::check_indexes(ledger, member, faults);
+            None => store::columns(ledger.number),
+        };
+        for (member, is_leaf) in members::of(ledger) {
+            if is_leaf {
+                let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
+                rows.table(heap, ledger, &columns, snapshot, faults);
+                pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
+                if indexes {
+                    table::check_indexes(Some(ledger), member, faults);
+                }
             }
         }
-        let absent = rows.compare(faults);
-        chain.explain(ledger, absent, faults);
-        chain.compare_redactions(ledger, faults);
+        // What could not be read is not missing.
+        if let Some(absent) = rows.compare(faults) {
+            chain.explain(ledger, absent, faults);
+        }
+        chain.compare_redactions(ledger, snapshot, faults);
     }
+}
+
+/// What a prune entry says.
+struct Prune {
+    seq: u64,
+    checkpoint: u64,
+    first: u64,
+    last: u64,
 }
 
 /// What was learnt from the entries.
 struct Chain {
     /// The newest column map.
-    map: Option<Detail>,
+    map: Option<Vec<Column>>,
     /// The entry that states it.
     map_seq: u64,
-    /// First and last entry of each prune.
-    pruned: Vec<(u64, u64)>,
+    /// Each prune.
+    pruned: Vec<Prune>,
     /// Transaction, row and column of each value that an entry says was erased.
     redacted: HashSet<(u64, u64, u16)>,
 }
 
 impl Chain {
     /// Learns from an entry. Of column maps the newest counts, whichever comes first here.
-    fn take(&mut self, entry: &kakunin_core::ledger::Entry) {
-        match (entry.kind, entry.detail()) {
-            (Kind::Open | Kind::Columns, Ok(detail)) if self.map_seq < entry.seq => {
-                self.map = Some(detail);
-                self.map_seq = entry.seq;
+    fn take(&mut self, seq: u64, detail: Detail) {
+        match detail {
+            Detail::Open { columns, .. } | Detail::Columns { columns } if self.map_seq < seq => {
+                self.map = Some(columns);
+                self.map_seq = seq;
             }
-            (Kind::Prune, Ok(Detail::Prune { first, last, .. })) => self.pruned.push((first, last)),
-            (Kind::Redact, Ok(Detail::Redact { columns, row, tx, .. })) => {
+            Detail::Prune { checkpoint, first, last, .. } => self.pruned.push(Prune { seq, checkpoint, first, last }),
+            Detail::Redact { columns, row, tx, .. } => {
                 self.redacted.extend(columns.into_iter().map(|column| (tx, row, column)));
             }
             _ => {}
         }
     }
 
+    fn take_from(&mut self, entry: &Entry) {
+        if !matches!(entry.kind, Kind::Rows)
+            && let Ok(detail) = entry.detail()
+        {
+            self.take(entry.seq, detail);
+        }
+    }
+
     /// Values that are gone must have been redacted by an entry.
-    fn compare_redactions(&self, ledger: Ledger, faults: &mut Faults) {
-        for (tx, row, number) in store::redactions(ledger.number) {
+    unsafe fn compare_redactions(&self, ledger: Ledger, snapshot: pg_sys::Snapshot, faults: &mut Faults) {
+        // SAFETY: the caller has the snapshot registered.
+        for (tx, row, number) in unsafe { store::redactions_as_of(ledger.number, snapshot) } {
             if !self.redacted.contains(&(tx, row, number)) {
                 let detail =
                     format!("column {number} of row {row} of transaction {tx} was erased, and no entry says so");
+                let seq = i64::try_from(tx).ok().and_then(|tx| single::seq_of(ledger, tx));
+                let seq = seq.and_then(|seq| u64::try_from(seq).ok());
                 let (ledger, row, fault) = (Some(ledger.id), Some(row), FaultKind::Altered);
-                faults.push(Fault { ledger, seq: None, row, fault, detail, line: 0 });
+                faults.push(Fault { ledger, seq, row, fault, detail, line: 0 });
             }
         }
     }
 
-    /// Rows that are gone must have been pruned.
+    /// Rows that are gone must have been pruned, which is allowed once a checkpoint covers them.
     fn explain(&self, ledger: Ledger, absent: Vec<u64>, faults: &mut Faults) {
+        for Prune { seq, checkpoint, first, last } in &self.pruned {
+            let end = checkpoint::log::index_of(ledger.number, i64::try_from(*last).unwrap_or(i64::MAX));
+            if last >= seq || end.is_none_or(|end| end >= *checkpoint) {
+                let detail =
+                    format!("entries {first} to {last} are not all covered by the checkpoint of size {checkpoint}");
+                let (ledger, fault) = (Some(ledger.id), FaultKind::PruneNotCovered);
+                faults.push(Fault { ledger, seq: Some(*seq), row: None, fault, detail, line: 0 });
+            }
+        }
         let mut stretch: Option<(u64, u64)> = None;
         let unexplained =
-            absent.into_iter().filter(|seq| !self.pruned.iter().any(|(first, last)| (first..=last).contains(&seq)));
+            absent.into_iter().filter(|seq| !self.pruned.iter().any(|prune| (prune.first..=prune.last).contains(seq)));
         let mut tell = |(first, last): (u64, u64)| {
             let detail = format!("the rows of entries {first} to {last} are gone, and no prune entry says so");
             let fault = FaultKind::PrunedWithoutEntry;
@@ -214,7 +267,7 @@ unsafe fn check_chain(
     let mut chain = Chain { map: None, map_seq: 0, pruned: Vec::new(), redacted: HashSet::new() };
     let believed = since.map_or(0, |size| checkpoint::log::last_covered(ledger.number, size));
     let mut verifier = ChainVerifier::new(ledger.id);
-    let (mut count, mut first_tx) = (0_u64, u64::MAX);
+    let (mut count, mut first_tx, mut opened) = (0_u64, u64::MAX, false);
     // SAFETY: the caller has the snapshot registered.
     unsafe {
         store::entries_as_of(ledger.number, believed.max(1), snapshot, &mut |fields| {
@@ -225,7 +278,7 @@ unsafe fn check_chain(
                     let head = Head {
                         seq: entry.seq,
                         hash,
-                        rows: entry.first_row + entry.rows,
+                        rows: entry.first_row.saturating_add(entry.rows),
                         at: entry.at,
                         closed: entry.kind == Kind::Close,
                     };
@@ -240,14 +293,19 @@ unsafe fn check_chain(
                         first_tx = first_tx.min(entry.tx);
                         rows.entry(&entry);
                     }
-                    chain.take(&entry);
+                    chain.take_from(&entry);
                 }
-                Some((Err(what), entry, stored)) => {
-                    verifier.unreadable(entry.seq, &stored, &what.to_string(), count, faults);
-                }
-                None => {
-                    let seq = fields.bigint(2).and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0);
-                    verifier.unreadable(seq, &[0; 32], "a column holds what no entry can", count, faults);
+                unreadable => {
+                    let (seq, stored, what) = match unreadable {
+                        Some((Err(what), entry, stored)) => (entry.seq, stored, what.to_string()),
+                        _ => {
+                            let seq = fields.bigint(2).and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0);
+                            let stored = fields.bytes(13).and_then(|hash| hash.try_into().ok()).unwrap_or([0; 32]);
+                            (seq, stored, "a column holds what no entry can".to_owned())
+                        }
+                    };
+                    verifier.unreadable(seq, &stored, &what, count, faults);
+                    rows.excuse(fields.bigint(4).unwrap_or_default());
                 }
             }
             true
@@ -263,13 +321,20 @@ unsafe fn check_chain(
                     if entry.tx >= first_tx {
                         rows.entry(&entry);
                     }
-                    chain.take(&entry);
+                    chain.take_from(&entry);
                 }
                 true
             });
         }
     }
-    if count == 0 {
+    // What this transaction has done has no entry yet.
+    for (number, note) in (0..).zip(pending::with(|pending| pending.notes(ledger.number))) {
+        if let Ok(detail) = Detail::parse(note.kind, &note.detail) {
+            chain.take(SEQ_UNKNOWN + number, detail);
+            opened |= note.kind == Kind::Open;
+        }
+    }
+    if count == 0 && !opened {
         let detail = "the ledger has no entry, not even its first".to_owned();
         let (ledger, fault) = (Some(ledger.id), FaultKind::Missing);
         faults.push(Fault { ledger, seq: None, row: None, fault, detail, line: 0 });
@@ -277,3 +342,6 @@ unsafe fn check_chain(
     verifier.finish(faults);
     chain
 }
+
+/// Stands for the `seq` of an entry that is not written yet: behind all that are.
+const SEQ_UNKNOWN: u64 = 1 << 63;

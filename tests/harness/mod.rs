@@ -13,6 +13,7 @@ mod gateway;
 pub mod ledger;
 mod node;
 mod node_session;
+pub mod offline;
 mod pki;
 mod place;
 mod pooler;

@@ -1,8 +1,8 @@
 //! Where each row belongs in an export.
 
-use super::super::members;
 use super::super::sort::{Sorted, Sorter, memory};
 use super::super::store::{self, Ledger};
+use super::super::{fault, members, pending};
 use crate::checkpoint::log::StoredRange;
 use pgrx::prelude::*;
 
@@ -85,20 +85,36 @@ impl Rows {
                     take(member, number, snapshot, &mut rows);
                 }
             }
-            self.join(entries, rows);
+            self.join(ledger, entries, rows);
         }
         (first_unlogged.min(logged + 1), count)
     }
 
     /// Rows get the position of their entry. Those of no entry have none, and are left out.
-    fn join(&mut self, entries: Sorter<ENTRY>, rows: Sorter<ROW>) {
+    fn join(&mut self, ledger: Ledger, entries: Sorter<ENTRY>, rows: Sorter<ROW>) {
         let mut rows = rows.sorted().peekable();
+        let mut strays = 0_u64;
+        // What this transaction has added will have one.
+        let own = pending::with(|pending| pending.known_tx()).map(i64::to_be_bytes);
+        let mut stray = |row: &[u8; ROW]| strays += u64::from(own.is_none_or(|own| row[..8] != own));
         for entry in entries.sorted() {
             let (tx, position) = entry.split_at(8);
-            while rows.next_if(|row| row[..8] < *tx).is_some() {}
+            while let Some(row) = rows.next_if(|row| row[..8] < *tx) {
+                stray(&row);
+            }
             while let Some(row) = rows.next_if(|row| row[..8] == *tx) {
                 self.placed.push(record(&[position, &row[8..]]));
             }
+        }
+        rows.for_each(|row| stray(&row));
+        if strays > 0 {
+            let table = fault::table_name(ledger.relation);
+            ereport!(
+                WARNING,
+                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                format!("{strays} rows of {table} belong to no entry and are not exported"),
+                "kakunin.verify_ledger() names their transactions."
+            );
         }
     }
 

@@ -69,6 +69,11 @@ impl Chain {
         self.notes.push(Note { kind, detail });
     }
 
+    /// The entries without rows so far.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Is there nothing, also after a rollback?
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.tree.frontier.size() == 0 && self.notes.is_empty()

@@ -1,10 +1,12 @@
 //! The log of all ledgers against the checkpoints that were signed of it: those in the database, and the last one that
 //! the signer remembers outside of it.
 
-use super::super::store::{self, Ledger};
-use crate::checkpoint::log::{self, StoredLog};
+use super::super::store;
+use super::tiles::Tiles;
+use crate::checkpoint::log::{self, Stored, StoredLog};
 use crate::checkpoint::{key_that_signs, settled_last};
 use kakunin_core::ledger::log::{Kept, Keys, LogVerifier};
+use kakunin_core::ledger::note::{Checkpoint, Note};
 use kakunin_core::ledger::{Fault, FaultKind, Faults};
 use kakunin_core::signer::message::Last;
 use pgrx::prelude::*;
@@ -27,14 +29,16 @@ impl Remembered {
 ///
 /// # Safety
 /// The snapshot is registered.
-pub unsafe fn check(
-    remembered: Remembered,
-    since: Option<u64>,
-    ledgers: &[Ledger],
-    snapshot: pg_sys::Snapshot,
-    faults: &mut Faults,
-) {
-    let Some((log, last)) = remembered.0 else { return };
+pub unsafe fn check(remembered: Remembered, since: Option<u64>, snapshot: pg_sys::Snapshot, faults: &mut Faults) {
+    let known = faults.count();
+    let sizes = log::checkpoints_as_of(snapshot);
+    let Some((log, last)) = remembered.0 else {
+        if let Some(size) = sizes.last() {
+            let detail = "the log has checkpoints and no name: kakunin.log is empty".to_owned();
+            tell(FaultKind::Missing, Some(*size), detail, faults);
+        }
+        return;
+    };
     let mut own = Vec::new();
     for name in log::names() {
         match key_that_signs(&name) {
@@ -49,16 +53,19 @@ pub unsafe fn check(
         Some(tree) => LogVerifier::resume(&*log.origin, keys, kept.into_iter().collect(), tree, faults),
         None => LogVerifier::new(&*log.origin, keys, kept.into_iter().collect(), faults),
     };
-    let sizes = log::checkpoints_as_of(snapshot);
     let start = verifier.size();
     let mut upcoming = sizes.iter().copied().filter(|size| *size >= start).peekable();
     let mut note = |verifier: &mut LogVerifier, faults: &mut Faults| {
         while let Some(size) = upcoming.next_if(|size| *size <= verifier.size()) {
             if let Some(stored) = log::of_size(size.cast_signed()) {
                 verifier.checkpoint(&stored.note, 0, faults);
+                check_columns(&stored, faults);
             }
         }
     };
+    // SAFETY: by the caller's promise. Tiles are made anew from the first entry on, or not at all.
+    let mut tiles = if start == 0 { Some(unsafe { Tiles::new(snapshot) }) } else { None };
+    let ledgers = store::ledgers();
     note(&mut verifier, faults);
     let ranges = log::ranges_as_of(snapshot);
     let mut expected = 0;
@@ -77,7 +84,7 @@ pub unsafe fn check(
             tell(FaultKind::Missing, Some(expected.cast_unsigned()), detail, faults);
         }
         // SAFETY: by the caller's promise.
-        unsafe { feed(&mut verifier, range.ledger, range.first_seq, range.last_seq, snapshot) };
+        unsafe { feed(&mut verifier, tiles.as_mut(), range.ledger, range.first_seq, range.last_seq, snapshot) };
         note(&mut verifier, faults);
     }
     // Checkpoints that cover more than there is.
@@ -85,6 +92,12 @@ pub unsafe fn check(
     let beyond = sizes.iter().copied().find(|size| *size > end);
     if let Some(stored) = beyond.and_then(|size| log::of_size(size.cast_signed())) {
         verifier.checkpoint(&stored.note, 0, faults);
+        check_columns(&stored, faults);
+    }
+    let newest = sizes.last().copied().unwrap_or(0);
+    if end > newest {
+        let detail = format!("the log is said to have {end} entries, and the newest checkpoint covers {newest}");
+        tell(FaultKind::Extra, Some(end), detail, faults);
     }
     // A transaction that failed after its checkpoint was signed: the next one continues in the same order.
     if let Some(last) = last.filter(|last| last.from == verifier.size()) {
@@ -92,14 +105,28 @@ pub unsafe fn check(
             let (number, first) = (range.ledger.cast_signed(), log::last_range(range.ledger.cast_signed()));
             let first = first.map_or(0, |range| range.last_seq) + 1;
             // SAFETY: as above.
-            unsafe { feed(&mut verifier, number, first, first + range.entries.cast_signed() - 1, snapshot) };
+            unsafe { feed(&mut verifier, None, number, first, first + range.entries.cast_signed() - 1, snapshot) };
         }
     }
     verifier.finish(0, faults);
+    // If the entries are not those that were signed, the tiles are not to blame.
+    if faults.count() == known
+        && let Some(tile) = tiles.and_then(Tiles::finish)
+    {
+        let detail = format!("tile {} of level {} is not made of the entries of the log", tile.index, tile.level);
+        tell(FaultKind::StoredHashWrong, None, detail, faults);
+    }
 }
 
 /// Feeds the hashes of entries, as they are stored: whether they are those of the entries is checked elsewhere.
-unsafe fn feed(verifier: &mut LogVerifier, ledger: i32, first: i64, last: i64, snapshot: pg_sys::Snapshot) {
+unsafe fn feed(
+    verifier: &mut LogVerifier,
+    mut tiles: Option<&mut Tiles>,
+    ledger: i32,
+    first: i64,
+    last: i64,
+    snapshot: pg_sys::Snapshot,
+) {
     // SAFETY: by the caller's promise.
     unsafe {
         store::entries_as_of(ledger, first, snapshot, &mut |fields| {
@@ -108,9 +135,22 @@ unsafe fn feed(verifier: &mut LogVerifier, ledger: i32, first: i64, last: i64, s
             }
             if let Some(hash) = fields.bytes(13).and_then(|hash| hash.try_into().ok()) {
                 verifier.entry(&hash);
+                if let Some(tiles) = &mut tiles {
+                    tiles.leaf(&hash);
+                }
             }
             true
         });
+    }
+}
+
+/// A checkpoint's columns repeat its note, and checkpoints to come are made from them.
+fn check_columns(stored: &Stored, faults: &mut Faults) {
+    let note = Note::parse(&stored.note).and_then(|note| Checkpoint::parse(note.text()));
+    let is_own = note.is_ok_and(|note| note.size == stored.size && note.root == *stored.root);
+    if !is_own || stored.frontier().is_err() {
+        let detail = "the columns of the checkpoint are not what its note states".to_owned();
+        tell(FaultKind::StoredHashWrong, Some(stored.size), detail, faults);
     }
 }
 

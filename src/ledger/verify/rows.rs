@@ -17,12 +17,14 @@ pub struct Rows {
     rows: Sorter<ROW>,
     /// Transactions below this are not looked at.
     from: i64,
+    /// The rows of a table could not be read.
+    is_blind: bool,
 }
 
 impl Rows {
     /// For a ledger, with memory for so many bytes.
     pub fn new(ledger: LedgerId, bytes: usize) -> Self {
-        Self { ledger, entries: Sorter::new(bytes / 2), rows: Sorter::new(bytes / 2), from: 0 }
+        Self { ledger, entries: Sorter::new(bytes / 2), rows: Sorter::new(bytes / 2), from: i64::MIN, is_blind: false }
     }
 
     /// Looks only at transactions from this one on.
@@ -39,6 +41,13 @@ impl Rows {
         let parts: [&[u8]; 4] =
             [&entry.tx.to_be_bytes(), &entry.seq.to_be_bytes(), &entry.rows.to_be_bytes(), &entry.root];
         write(&mut record, &parts);
+        self.entries.push(record);
+    }
+
+    /// An entry of this transaction cannot be read, which was told: nothing is known of its rows.
+    pub fn excuse(&mut self, tx: i64) {
+        let mut record = [0; ENTRY];
+        write(&mut record, &[&key(tx), &UNKNOWN.to_be_bytes(), &UNKNOWN.to_be_bytes()]);
         self.entries.push(record);
     }
 
@@ -59,7 +68,14 @@ impl Rows {
         unsafe {
             let mut plan = match Plan::new(heap, ledger, columns) {
                 Ok(plan) => plan,
-                Err(reason) => return self.fault(None, FaultKind::ColumnsChanged, reason.detail(), faults),
+                // Which of its columns are not there, or are others, is told of the ledger's table. What of a partition?
+                Err(reason) => {
+                    self.is_blind = true;
+                    if (*heap).rd_id != ledger.relation {
+                        self.fault(None, FaultKind::ColumnsChanged, reason.detail(), faults);
+                    }
+                    return;
+                }
             };
             let own = pending::with(|pending| pending.known_tx());
             let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
@@ -96,17 +112,31 @@ impl Rows {
         }
     }
 
-    /// Compares. Returns the entries of which no row is there, by `seq`.
-    pub fn compare(self, faults: &mut Faults) -> Vec<u64> {
+    /// Compares. Returns the entries of which no row is there, by `seq`; None if not all rows could be read.
+    pub fn compare(self, faults: &mut Faults) -> Option<Vec<u64>> {
+        if self.is_blind {
+            return None;
+        }
         let mut absent = Vec::new();
         let ledger = self.ledger;
         let mut rows = Reader { rows: self.rows.sorted(), next: None };
         rows.advance();
         let mut stored = StoredRows::new();
+        let mut before = None;
         for record in self.entries.sorted() {
             let (tx, stated) = read_entry(ledger, &record);
+            // A second entry of the transaction was told of, and the rows are those of the first.
+            if before.replace(tx) == Some(tx) {
+                continue;
+            }
             while let Some(row) = rows.next.filter(|row| row.tx < tx) {
                 rows.skip(row.tx, ledger, faults);
+            }
+            if stated.rows == UNKNOWN {
+                while rows.next.is_some_and(|row| row.tx == tx) {
+                    rows.advance();
+                }
+                continue;
             }
             while let Some(row) = rows.next.filter(|row| row.tx == tx) {
                 stored.row(row.number, row.leaf, &stated, faults);
@@ -120,7 +150,7 @@ impl Rows {
             rows.skip(row.tx, ledger, faults);
         }
         absent.sort_unstable();
-        absent
+        Some(absent)
     }
 
     fn fault(&self, seq: Option<u64>, kind: FaultKind, detail: String, faults: &mut Faults) {
@@ -186,3 +216,5 @@ fn write<const N: usize>(record: &mut [u8; N], parts: &[&[u8]]) {
 const ENTRY: usize = 8 + 8 + 8 + 32;
 /// Transaction, number, leaf.
 const ROW: usize = 8 + 4 + 32;
+/// Rows of an entry that cannot be read.
+const UNKNOWN: u64 = u64::MAX;

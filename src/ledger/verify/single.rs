@@ -82,7 +82,7 @@ unsafe fn around(ledger: Ledger, seq: i64, snapshot: pg_sys::Snapshot) -> Vec<(E
     found
 }
 
-fn seq_of(ledger: Ledger, tx: i64) -> Option<i64> {
+pub fn seq_of(ledger: Ledger, tx: i64) -> Option<i64> {
     let query = "select min(seq) from kakunin.ledger_entry where ledger = $1 and tx = $2 and tx > 0";
     Spi::get_one_with_args(query, &[ledger.number.into(), tx.into()])
         .unwrap_or_else(|failure| fault::broken(&failure.to_string()))

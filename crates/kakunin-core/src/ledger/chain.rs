@@ -190,6 +190,8 @@ impl ChainVerifier {
     /// Ends the ledger: what nothing later can explain any more becomes a fault.
     pub fn finish(mut self, faults: &mut Faults) {
         self.settle_gap(faults);
+        let stored = self.last.and_then(|last| last.stored);
+        self.suspect = self.suspect.filter(|suspect| stored.is_none() || suspect.hash_if_linked != stored);
         self.settle_suspect(faults);
         if let Some(Last { seq, line, stored: Some(_), .. }) = self.last {
             let detail = "its bytes do not have the hash that is stored with it";
@@ -247,6 +249,8 @@ impl ChainVerifier {
                 (FaultKind::Altered, "its bytes do not have the hash that is stored with it")
             };
             faults.ledger(before, None, kind, detail);
+            // What differs in it is the hash that it holds of the one before, which is then as it was.
+            let suspect = suspect.filter(|suspect| suspect.hash_if_linked != Some(stored));
             if entry.previous == last.hash || entry.previous == stored {
                 self.suspect = suspect;
                 self.settle_suspect(faults);
