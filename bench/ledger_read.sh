@@ -34,7 +34,7 @@ measure_signer() {
         new_database "ledger_sign_$number"
         psql -X -q -d "ledger_sign_$number" -c 'select kakunin.checkpoint()' >/dev/null
     done
-    for ((round = 1; round <= LEDGER_ROUNDS; round++)); do
+    for ((round = 1; round <= LEDGER_SLOW_ROUNDS; round++)); do
         for clients in 1 4; do
             answers=$work/signed
             rm -f "$answers".*
