@@ -28,7 +28,7 @@ set synchronous_commit = off;"
 # A checkpoint is made for one session of a database at a time, so that each client has a database. With nothing new it is
 # a signature, a file of the signer's, and a commit.
 measure_signer() {
-    local number clients round answers
+    local number clients round answers clients_of
     printf 'select kakunin.checkpoint();\n' >"$work/sign.sql"
     for number in 1 2 3 4; do
         new_database "ledger_sign_$number"
@@ -38,7 +38,7 @@ measure_signer() {
         for clients in 1 4; do
             answers=$work/signed
             rm -f "$answers".*
-            local clients_of=()
+            clients_of=()
             for ((number = 1; number <= clients; number++)); do
                 pgbench -n -f "$work/sign.sql" -T 1 "ledger_sign_$number" >"$answers.$number" 2>&1 &
                 clients_of+=($!)

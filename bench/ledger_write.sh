@@ -72,7 +72,7 @@ SQL
 
 # append_once TABLE ROWS CLIENTS ROUND: microseconds for each transaction of all clients together.
 append_once() {
-    local table=$1 rows=$2 clients=$3 round=$4 options= answer micros
+    local table=$1 rows=$2 clients=$3 round=$4 options='' answer micros
     [[ $table != held ]] || options="-c kakunin.early_lock_release=off"
     answer=$(PGOPTIONS=$options pgbench -n -M prepared -f "$work/append_${table}_$rows.sql" -c "$clients" \
         -j $((clients < 2 ? clients : 2)) -T "$LEDGER_SECONDS" ledger_write 2>&1) || give_up "$answer"
