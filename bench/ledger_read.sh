@@ -6,7 +6,8 @@ measure_checkpoints() {
     local part portion=$((LEDGER_ROWS / 10))
     new_database ledger_1
     open_measured entries ledger_1
-    ask entries "set synchronous_commit = off;"
+    ask entries "set plan_cache_mode = force_generic_plan;
+set synchronous_commit = off;"
     for ((part = 1; part <= 10; part++)); do
         ask entries "call bench.fill($portion, 1);"
         # Flushed by whoever asks for it, which is not to be the checkpoint.
@@ -74,7 +75,8 @@ measure_reading() {
 # fill_ledger DATABASE ENTRIES ROWS
 fill_ledger() {
     new_database "$1"
-    psql -X -q -d "$1" -c 'set synchronous_commit = off' -c "call bench.fill($2, $3)"
+    psql -X -q -d "$1" -c 'set synchronous_commit = off' -c 'set plan_cache_mode = force_generic_plan' \
+        -c "call bench.fill($2, $3)"
     psql -X -q -d "$1" -c 'select kakunin.checkpoint()' >/dev/null
 }
 
