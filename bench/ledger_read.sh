@@ -6,7 +6,8 @@ measure_checkpoints() {
     local part portion=$((LEDGER_ROWS / 10))
     new_database ledger_1
     open_measured entries ledger_1
-    ask entries "set synchronous_commit = off;"
+    ask entries "set plan_cache_mode = force_generic_plan;
+set synchronous_commit = off;"
     for ((part = 1; part <= 10; part++)); do
         ask entries "call bench.fill($portion, 1);"
         # Flushed by whoever asks for it, which is not to be the checkpoint.
@@ -28,17 +29,17 @@ set synchronous_commit = off;"
 # A checkpoint is made for one session of a database at a time, so that each client has a database. With nothing new it is
 # a signature, a file of the signer's, and a commit.
 measure_signer() {
-    local number clients round answers
+    local number clients round answers clients_of
     printf 'select kakunin.checkpoint();\n' >"$work/sign.sql"
     for number in 1 2 3 4; do
         new_database "ledger_sign_$number"
         psql -X -q -d "ledger_sign_$number" -c 'select kakunin.checkpoint()' >/dev/null
     done
-    for ((round = 1; round <= LEDGER_ROUNDS; round++)); do
+    for ((round = 1; round <= LEDGER_SLOW_ROUNDS; round++)); do
         for clients in 1 4; do
             answers=$work/signed
             rm -f "$answers".*
-            local clients_of=()
+            clients_of=()
             for ((number = 1; number <= clients; number++)); do
                 pgbench -n -f "$work/sign.sql" -T 1 "ledger_sign_$number" >"$answers.$number" 2>&1 &
                 clients_of+=($!)
@@ -74,7 +75,8 @@ measure_reading() {
 # fill_ledger DATABASE ENTRIES ROWS
 fill_ledger() {
     new_database "$1"
-    psql -X -q -d "$1" -c 'set synchronous_commit = off' -c "call bench.fill($2, $3)"
+    psql -X -q -d "$1" -c 'set synchronous_commit = off' -c 'set plan_cache_mode = force_generic_plan' \
+        -c "call bench.fill($2, $3)"
     psql -X -q -d "$1" -c 'select kakunin.checkpoint()' >/dev/null
 }
 

@@ -70,10 +70,11 @@ select format('copy (select md5(n::text)::uuid, ''agent-'' || n %% 1000, ''payme
 SQL
 }
 
-# append_once TABLE ROWS CLIENTS ROUND: microseconds for each transaction of all clients together.
+# append_once TABLE ROWS CLIENTS ROUND: microseconds for each transaction of all clients together. Nothing is planned
+# again for each transaction: that would hide what a ledger costs.
 append_once() {
-    local table=$1 rows=$2 clients=$3 round=$4 options= answer micros
-    [[ $table != held ]] || options="-c kakunin.early_lock_release=off"
+    local table=$1 rows=$2 clients=$3 round=$4 options="-c plan_cache_mode=force_generic_plan" answer micros
+    [[ $table != held ]] || options+=" -c kakunin.early_lock_release=off"
     answer=$(PGOPTIONS=$options pgbench -n -M prepared -f "$work/append_${table}_$rows.sql" -c "$clients" \
         -j $((clients < 2 ? clients : 2)) -T "$LEDGER_SECONDS" ledger_write 2>&1) || give_up "$answer"
     micros=$(awk '/^tps = / && $3 > 0 { printf "%.3f", 1e6 / $3 }' <<<"$answer")

@@ -11,7 +11,7 @@ stage "format of the fuzz targets" "$cargo" fmt --manifest-path "$fuzz" --check
 stage "lints" "$cargo" clippy --release --workspace --all-targets --quiet -- -D warnings
 stage "tidiness" "$cargo" test --quiet -p kakunin-tests --test tidy
 if command -v shellcheck >/dev/null; then
-    stage "scripts" shellcheck -x -P SCRIPTDIR scripts/*.sh .ci/run
+    stage "scripts" shellcheck -x -P SCRIPTDIR scripts/*.sh bench/*.sh .ci/run
 fi
 if command -v cargo-deny >/dev/null; then
     stage "licences and advisories" "$cargo" deny check
