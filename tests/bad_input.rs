@@ -312,7 +312,9 @@ impl Stage {
         let slug = detail.split_once(": ").map_or("", |(slug, _)| slug);
         checks.holds(&format!("{name}: no slug"), is_documented(slug), &shown);
         checks.holds(&format!("{name}: no hint"), !hint.is_empty() || !has_hint(slug), &shown);
-        let known = ["22P02", "22P03", "22023", "22004", "28000", "42501", "42703", "42704", "42804", "42809", "55000"];
+        let known = [
+            "0A000", "22P02", "22P03", "22023", "22004", "28000", "42501", "42703", "42704", "42804", "42809", "55000",
+        ];
         checks.holds(&format!("{name}: SQLSTATE"), known.contains(&state), &shown);
     }
 

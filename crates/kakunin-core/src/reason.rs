@@ -393,7 +393,7 @@ reasons! {
         "partition has rows that no checkpoint covers", "Not every entry with rows in {partition} is in the log of a checkpoint.", "Call kakunin.checkpoint() and keep the note outside of the server.";
     LedgerPruneScattered { partition: String, stretches: usize, max: usize } => LimitExceeded, "ledger_prune_scattered",
         "rows of the partition are scattered over the chain", "Entries with rows in {partition} lie in {stretches} stretches; one prune names up to {max}.", "Partition by time, so that the rows of a partition are next to each other in the chain.";
-    LedgerNotPartition { table: String } => Unsupported, "ledger_not_partition",
+    LedgerNotPartition { table: String } => ArgumentOutOfRange, "ledger_not_partition",
         "only a partition of a ledger can be pruned", "{table} is not a partition of a partitioned table that is a ledger.", "Partition the ledger's table by time before attaching it.";
     ReasonMissing => ArgumentOutOfRange, "reason_missing",
         "a reason must be given", "The entry in the chain says why, and who reads it later was not there.", "Pass a text, such as the ticket or the law.";
