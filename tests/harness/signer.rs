@@ -21,6 +21,13 @@ impl Cluster {
         children.filter(|&child| title(child).contains("kakunin worker")).collect()
     }
 
+    /// Stops a process of the server, by a word of its title, until the server ends.
+    pub fn pause(&self, title_has: &str) {
+        let mut children = process::children(self.process()).into_iter();
+        let found = children.find(|&child| title(child).contains(title_has));
+        process::signal(found.expect("the process is there"), "STOP");
+    }
+
     /// Sends the signer a signal, and waits until another process is the signer.
     pub fn end_signer(&self, signal: &str) {
         let before = self.signer();
