@@ -119,6 +119,6 @@ fn a_server_that_is_killed_again_and_again_has_every_acknowledged_row_and_whole_
 }
 
 const WRITERS: u64 = 12;
-const ROUNDS: u64 = 28;
+const ROUNDS: u64 = 24;
 const ROUNDS_MIN: u64 = 20;
-const TIME_MAX: Duration = Duration::from_secs(45);
+const TIME_MAX: Duration = Duration::from_secs(30);

@@ -240,7 +240,6 @@ fn what_keeps_a_ledger_is_out_of_reach() {
                 "select kakunin.verify_ledger()",
                 "select kakunin.close_ledger('l', 'x')",
                 "select kakunin.redact('l', 1, 0, array['secret'], 'x')",
-                "select kakunin._number_row()",
             ],
         );
     }

@@ -1,6 +1,6 @@
 //! Partitioned tables as ledgers: one chain for all partitions, whatever way a row takes into them.
 
-use kakunin_tests::ledger::{attach, attach_redactable};
+use kakunin_tests::ledger::{attach, attach_redactable, faults};
 use kakunin_tests::scene::{ask, run, state};
 use kakunin_tests::{Checks, Cluster, refusal_of};
 
@@ -164,10 +164,10 @@ fn a_copy_into_many_partitions_is_put_in_order() {
     );
     attach(&mut client, "l");
     // More rows than wait, and a batch for each partition.
-    run(&mut client, "create table source as select n as id, md5(n::text) as body from generate_series(1, 100000) n");
+    run(&mut client, "create table source as select n as id, md5(n::text) as body from generate_series(1, 70000) n");
     let directory = cluster.socket_directory().join("rows");
     run(&mut client, &format!("copy source to '{0}'; copy l (id, body) from '{0}'", directory.display()));
-    checks.equal("copied", cluster.ledger("l"), "2 entries, 100000 rows");
+    checks.equal("copied", faults(&mut client, "l"), String::new());
     let order = "select count(*) from (select ledger_row - lag(ledger_row) over (order by id) as step from l) s where step <> 1";
     checks.equal("numbered as they came", ask(&mut client, order), "0");
     let binary = cluster.socket_directory().join("binary");
@@ -179,5 +179,5 @@ fn a_copy_into_many_partitions_is_put_in_order() {
             binary.display()
         ),
     );
-    checks.equal("copied after a rollback", cluster.ledger("l"), "3 entries, 200000 rows");
+    checks.equal("copied after a rollback", cluster.ledger("l"), "3 entries, 140000 rows");
 }
