@@ -17,7 +17,7 @@ end
 $$;
 
 comment on function kakunin.name_log(text) is
-    'Names the log of this database, once, before its first checkpoint; returns the key that verifies it';
+    'Names the log of this database before its first checkpoint, and again after an epoch has begun; returns the key that verifies it';
 comment on function kakunin.verifier_key() is
     'The public key of the log, as C2SP signed-note writes it; NULL while the log has no name';
 comment on function kakunin.checkpoint() is

@@ -1,10 +1,7 @@
 //! Ledgers on a subscriber: rows come with their entries and are not chained again, and what does not fit stops the
 //! subscription.
 
-#[path = "ledger_life/estate.rs"]
-mod estate;
-
-use estate::{append, faults, heads, is_guarded};
+use kakunin_tests::estate::{self, append, faults, heads, is_guarded};
 use kakunin_tests::scene::{ask, refused, run};
 use kakunin_tests::{Checks, Cluster, DATABASE, Shutdown, wait_until};
 

@@ -1,10 +1,9 @@
 //! Ledgers in dumps, in moved clusters, and on servers that do not preload the library: the chain goes on, and what was
 //! done to it on the way is seen.
 
-#[path = "ledger_life/estate.rs"]
-mod estate;
-
-use estate::{append, check_export, checkpoint, continues, export, faults, heads, is_guarded, rename, slugs};
+use kakunin_tests::estate::{
+    self, append, check_export, checkpoint, continues, export, faults, heads, is_guarded, rename, slugs,
+};
 use kakunin_tests::scene::{ask, refused, run};
 use kakunin_tests::{Checks, Cluster, DATABASE, Shutdown};
 use std::process::Command;

@@ -9,6 +9,7 @@ mod checks;
 mod client;
 mod clock;
 mod cluster;
+pub mod estate;
 mod gateway;
 pub mod ledger;
 mod node;

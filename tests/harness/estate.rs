@@ -1,10 +1,11 @@
 //! A database with ledgers of every kind, to be dumped, moved and replicated; and what must hold wherever it arrives.
 
+use super::client::refusal_of;
+use super::cluster::{Builder, Cluster};
+use super::scene::{ask, run, try_ask};
 use kakunin_core::ledger::export::{ExportReport, ExportVerifier};
 use kakunin_core::ledger::log::Kept;
 use kakunin_core::ledger::note::VerifierKey;
-use kakunin_tests::scene::{ask, run, try_ask};
-use kakunin_tests::{Builder, Cluster, refusal_of};
 use postgres::Client;
 
 /// Makes the ledgers: plain, partitioned and pruned, with erased values; four checkpoints' worth of entries,
