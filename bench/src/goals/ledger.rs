@@ -74,6 +74,13 @@ pub const TESTS: &[Test] = &[
         cases: &["kakunin-verify"],
         figure: Figure::PerSecond,
     },
+    Test {
+        name: "offline_cpu",
+        title: "from a file, a row, CPU",
+        unit: "us",
+        cases: &["kakunin-verify"],
+        figure: Figure::PerSecond,
+    },
     Test { name: "offline_memory", title: "memory of kakunin-verify", unit: "MB", cases: SIZES, figure: Figure::Plain },
     Test { name: "honest", title: "false alarms", unit: "faults", cases: HONEST, figure: Figure::Plain },
 ];
