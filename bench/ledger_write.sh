@@ -79,7 +79,8 @@ append_once() {
         -j $((clients < 2 ? clients : 2)) -T "$LEDGER_SECONDS" ledger_write 2>&1) || give_up "$answer"
     micros=$(awk '/^tps = / && $3 > 0 { printf "%.3f", 1e6 / $3 }' <<<"$answer")
     record "append_${rows}_$clients" "${append_case[$table]}" "$round" "$micros"
-    if [[ $rows == 1 && ($table == ledger || $table == chain) ]]; then
+    # Beside the chain the plain table is the most that can be reached: a fast disk leaves little between the two.
+    if [[ $rows == 1 && $table != held ]]; then
         record "chain_$clients" "${append_case[$table]}" "$round" "$micros"
     fi
 }

@@ -74,6 +74,13 @@ pub const TESTS: &[Test] = &[
         cases: &["kakunin-verify"],
         figure: Figure::PerSecond,
     },
+    Test {
+        name: "offline_cpu",
+        title: "from a file, a row, CPU",
+        unit: "us",
+        cases: &["kakunin-verify"],
+        figure: Figure::PerSecond,
+    },
     Test { name: "offline_memory", title: "memory of kakunin-verify", unit: "MB", cases: SIZES, figure: Figure::Plain },
     Test { name: "honest", title: "false alarms", unit: "faults", cases: HONEST, figure: Figure::Plain },
 ];
@@ -103,7 +110,7 @@ const PLAIN: &str = "plain table";
 const LEDGER: &str = "ledger";
 const CHAIN: &str = "plpgsql chain";
 const TABLES: &[&str] = &[PLAIN, LEDGER, "ledger, lock held", CHAIN];
-const CHAINS: &[&str] = &[CHAIN, LEDGER];
+const CHAINS: &[&str] = &[CHAIN, LEDGER, PLAIN];
 const SHARE: Figure = Figure::SpeedOf(PLAIN);
 const EARLY: &str = "released early";
 const RELEASES: &[&str] = &[EARLY, "held over the flush"];
