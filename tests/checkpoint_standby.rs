@@ -1,9 +1,8 @@
 //! Checkpoints and standbys: what is signed is on the synchronous one first, and a promoted one goes on.
 
-use kakunin_core::ledger::note::{Checkpoint, Note};
-use kakunin_tests::scene::{ask, refused, run, try_ask};
-use kakunin_tests::{Checks, Cluster, Shutdown, refusal_of, wait_until};
-use postgres::Client;
+use kakunin_tests::log::{insert, outcome, published};
+use kakunin_tests::scene::{ask, refused, run};
+use kakunin_tests::{Checks, Cluster, Shutdown, wait_until};
 
 fn primary() -> Cluster {
     let cluster = Cluster::builder()
@@ -16,29 +15,6 @@ fn primary() -> Cluster {
     run(&mut client, "select kakunin.attach_ledger('a')");
     run(&mut client, "select kakunin.name_log('example.org')");
     cluster
-}
-
-fn insert(client: &mut Client) {
-    run(client, "insert into a (v) values ('x')");
-}
-
-/// How a checkpoint ends: its size, or SQLSTATE and slug.
-fn outcome(client: &mut Client) -> String {
-    match try_ask(client, "select kakunin.checkpoint()") {
-        Ok(note) => size(&note).to_string(),
-        Err(error) => {
-            let refusal = refusal_of::<()>(Err(error));
-            format!("{} {}", refusal.sqlstate, refusal.slug())
-        }
-    }
-}
-
-fn size(note: &str) -> u64 {
-    Checkpoint::parse(Note::parse(note).expect("a note").text()).expect("a checkpoint").size
-}
-
-fn published(cluster: &Cluster) -> u64 {
-    size(&std::fs::read_to_string(cluster.key_directory().join("example.org.checkpoint")).expect("it is there"))
 }
 
 #[test]
@@ -54,18 +30,18 @@ fn while_the_synchronous_standby_is_silent_nothing_is_signed() {
         (ask(&mut client, "select sync_state from pg_stat_replication") == "sync").then_some(())
     });
     let mut client = cluster.superuser();
-    insert(&mut client);
+    insert(&mut client, "a");
     checks.equal("with the standby", outcome(&mut client), "2");
 
     standby.stop(Shutdown::Fast);
     // Whoever made the entry did not wait, and whoever asks for the checkpoint does not want to.
     for asynchronous in ["local", "off", "remote_write"] {
         run(&mut client, "set synchronous_commit = local");
-        insert(&mut client);
+        insert(&mut client, "a");
         run(&mut client, &format!("set synchronous_commit = {asynchronous}; set statement_timeout = '300ms'"));
         checks.equal(asynchronous, outcome(&mut client), "57014 ");
         run(&mut client, "set statement_timeout = 0");
-        checks.equal(&format!("{asynchronous}: published"), published(&cluster), 2);
+        checks.equal(&format!("{asynchronous}: published"), published(&cluster).size, 2);
         let stored = ask(&mut client, "select max(size) from kakunin.checkpoint");
         checks.equal(&format!("{asynchronous}: stored"), stored, "2");
     }
@@ -74,15 +50,15 @@ fn while_the_synchronous_standby_is_silent_nothing_is_signed() {
     let waiting = std::thread::spawn(move || outcome(&mut waiter));
     let seen = "select count(*) from pg_stat_activity where query ~ '^select kakunin.checkpoint' and wait_event_type = 'Extension'";
     wait_until("it waits", || (ask(&mut client, seen) == "1").then_some(()));
-    checks.equal("while it waits", published(&cluster), 2);
+    checks.equal("while it waits", published(&cluster).size, 2);
     standby.start_server();
     checks.equal("with the standby again", waiting.join().expect("no panic"), "5");
-    checks.equal("published", published(&cluster), 5);
+    checks.equal("published", published(&cluster).size, 5);
 
     // One that waits when the standby is given up must be asked for again, and can be had then.
     standby.stop(Shutdown::Fast);
     run(&mut client, "set synchronous_commit = local");
-    insert(&mut client);
+    insert(&mut client, "a");
     let mut waiter = cluster.superuser();
     let waiting = std::thread::spawn(move || outcome(&mut waiter));
     wait_until("it waits", || (ask(&mut client, seen) == "1").then_some(()));
@@ -99,7 +75,7 @@ fn a_standby_proves_but_signs_nothing_and_signs_when_it_is_promoted() {
     cluster.set("kakunin.checkpoint_interval", "1");
     let mut checks = Checks::new();
     let mut client = cluster.superuser();
-    insert(&mut client);
+    insert(&mut client, "a");
     checks.equal("on the primary", outcome(&mut client), "2");
     let standby = cluster.start_standby();
     let mut there = standby.superuser();
@@ -122,7 +98,7 @@ fn a_standby_proves_but_signs_nothing_and_signs_when_it_is_promoted() {
     standby.promote();
     wait_until("it has a worker", || (standby.workers().len() == 1).then_some(()));
     // The database brings the newest note, but nothing that opens the key.
-    insert(&mut there);
+    insert(&mut there, "a");
     checks.equal("without the key", outcome(&mut there), "58030 key_encryption_key_missing");
     wait_until("it complains", || standby.log().contains("key-encryption key is missing").then_some(()));
     let kek = std::fs::read(cluster.key_directory().join("kek")).expect("the test may read it");
@@ -131,8 +107,8 @@ fn a_standby_proves_but_signs_nothing_and_signs_when_it_is_promoted() {
     wait_until("the worker goes on", || {
         (ask(&mut there, "select max(size) from kakunin.checkpoint") == "3").then_some(())
     });
-    insert(&mut there);
+    insert(&mut there, "a");
     checks.equal("a checkpoint there", outcome(&mut there), "4");
-    checks.equal("published there", published(&standby), 4);
+    checks.equal("published there", published(&standby).size, 4);
     checks.equal("sound", ask(&mut there, "select * from kakunin.verify_ledger()"), "");
 }

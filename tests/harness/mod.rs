@@ -12,6 +12,7 @@ mod cluster;
 pub mod estate;
 mod gateway;
 pub mod ledger;
+pub mod log;
 mod node;
 mod node_session;
 pub mod offline;
