@@ -4,7 +4,7 @@
 use crate::{backend, config};
 use kakunin_core::Reason;
 use kakunin_core::limits::NOTE_BYTES_MAX;
-use kakunin_core::signer::softkms::{KEK_BYTES, Kek};
+use kakunin_core::signer::softkms::{KEK_BYTES, Kek, Secret};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -66,7 +66,7 @@ impl Directory {
         let path = self.0.join(KEK);
         if !path.exists() {
             let kek = random::<KEK_BYTES>()?;
-            self.write(KEK, &*kek, 0o600)?;
+            self.write(KEK, &**kek, 0o600)?;
         }
         self.kek()
     }
@@ -142,9 +142,9 @@ impl Directory {
 }
 
 /// Random bytes, overwritten when they go out of scope.
-pub fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Reason> {
-    let mut bytes = Zeroizing::new([0; N]);
-    let filled = SystemRandom::new().fill(&mut *bytes);
+pub fn random<const N: usize>() -> Result<Secret<N>, Reason> {
+    let mut bytes: Secret<N> = Box::new(Zeroizing::new([0; N]));
+    let filled = SystemRandom::new().fill(&mut **bytes);
     filled.map_err(|_| Reason::SignerFailed { what: "the system gives no random bytes".into() })?;
     Ok(bytes)
 }

@@ -6,7 +6,7 @@ use kakunin_core::Reason;
 use kakunin_core::signer::Signer;
 use kakunin_core::signer::memory::{self, Plan, Verdict};
 use kakunin_core::signer::message::{Refusal, Request, Response, SignCheckpoint};
-use kakunin_core::signer::softkms::SealedKey;
+use kakunin_core::signer::softkms::{SealedKey, scrub_stack};
 use pgrx::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -36,6 +36,7 @@ fn answer(message: &[u8]) -> Vec<u8> {
         let malformed = |what| Reason::SignerFailed { what: format!("the request cannot be read: {what}") };
         decide(Request::decode(message).map_err(malformed)?)
     }));
+    scrub_stack();
     let outcome = decided.unwrap_or_else(|_| Err(Reason::SignerFailed { what: "an internal error".into() }));
     let refused = |reason: Reason| match Refusal::try_from(reason) {
         Ok(refusal) => refusal,
@@ -50,7 +51,7 @@ fn decide(request: Request) -> Result<Response, Reason> {
         Request::MakeKey { name, algorithm, first } => {
             let kek = if first { directory.kek_or_new()? } else { directory.kek()? };
             let (seed, nonce) = (keys::random()?, keys::random()?);
-            Ok(Response::Key(SealedKey::make(&name, algorithm, &seed, *nonce, &kek)?))
+            Ok(Response::Key(SealedKey::make(&name, algorithm, &seed, **nonce, &kek)?))
         }
         Request::LastCheckpoint { origin } => {
             let stem = memory::file_stem(&origin);

@@ -16,13 +16,17 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{Algorithm, Signer, check_key_name};
 use crate::Reason;
 
-/// The key-encryption key. It is overwritten when it goes out of scope.
-pub struct Kek(Zeroizing<[u8; KEK_BYTES]>);
+/// A secret that stays where it is: moving it moves a pointer, and leaves no copy behind. It is overwritten when it goes out
+/// of scope.
+pub type Secret<const N: usize> = Box<Zeroizing<[u8; N]>>;
+
+/// The key-encryption key.
+pub struct Kek(Secret<KEK_BYTES>);
 
 impl Kek {
     /// From the bytes of its file; None unless there are exactly [`KEK_BYTES`].
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        let mut kek = Zeroizing::new([0; KEK_BYTES]);
+        let mut kek: Secret<KEK_BYTES> = Box::default();
         if bytes.len() != KEK_BYTES {
             return None;
         }
@@ -32,14 +36,14 @@ impl Kek {
 
     /// Tells one key-encryption key from another without telling anything of it.
     fn id(&self) -> [u8; ID_BYTES] {
-        let digest = Sha256::new().chain_update(ID_DOMAIN).chain_update(*self.0).finalize();
+        let digest = Sha256::new().chain_update(ID_DOMAIN).chain_update(**self.0).finalize();
         let mut id = [0; ID_BYTES];
         id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
         id
     }
 
     fn cipher(&self) -> LessSafeKey {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.0).expect("the key has the cipher's length");
+        let key = UnboundKey::new(&AES_256_GCM, &**self.0).expect("the key has the cipher's length");
         LessSafeKey::new(key)
     }
 }
@@ -62,7 +66,7 @@ impl SealedKey {
     pub fn make(
         name: &str,
         algorithm: Algorithm,
-        seed: &Zeroizing<[u8; SEED_BYTES]>,
+        seed: &Secret<SEED_BYTES>,
         nonce: [u8; NONCE_LEN],
         kek: &Kek,
     ) -> Result<Self, Reason> {
@@ -102,7 +106,7 @@ impl SealedKey {
         }
         let bound = Aad::from(self.bound_to(kek));
         let opened = kek.cipher().open_in_place(Nonce::assume_unique_for_key(*nonce), bound, &mut *secret);
-        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        let mut seed: Secret<SEED_BYTES> = Box::default();
         seed.copy_from_slice(opened.map_err(|_| malformed())?);
         Ok(SoftKey { name: self.name.clone(), seed, public_key: self.public_key.clone() })
     }
@@ -118,10 +122,10 @@ impl SealedKey {
     }
 }
 
-/// A key that was opened. It is overwritten when it goes out of scope.
+/// A key that was opened.
 pub struct SoftKey {
     name: String,
-    seed: Zeroizing<[u8; SEED_BYTES]>,
+    seed: Secret<SEED_BYTES>,
     public_key: Vec<u8>,
 }
 
@@ -154,11 +158,11 @@ fn public_half(seed: &[u8; SEED_BYTES]) -> Vec<u8> {
     pair.public_key().as_ref().to_vec()
 }
 
-/// Overwrites what the functions called before left on the stack: ring's copies of the key are not overwritten by
-/// themselves.
+/// Overwrites what the functions called before left on the stack: ring's copies of a key, and what a compiler spills, are not
+/// overwritten by themselves. For the end of whatever has handled a key.
 #[inline(never)]
-fn scrub_stack() {
-    let mut area = [0_u8; 32 * 1024];
+pub fn scrub_stack() {
+    let mut area = [0_u8; 64 * 1024];
     area.zeroize();
     std::hint::black_box(&area);
 }

@@ -57,7 +57,7 @@ fn slug<T>(result: Result<T, Reason>) -> &'static str {
 fn keys_are_sealed_and_opened_as_the_vectors_say() {
     for record in records(include_str!("../../testdata/sealed_key.txt")) {
         let (kek, key) = of_vector(&record);
-        let seed = Zeroizing::new(unhex(record.get("Seed")).try_into().unwrap());
+        let seed = Box::new(Zeroizing::new(unhex(record.get("Seed")).try_into().unwrap()));
         let nonce = unhex(record.get("Nonce")).try_into().unwrap();
         assert_eq!(SealedKey::make(&key.name, key.algorithm, &seed, nonce, &kek).unwrap(), key);
         let opened = key.open(&kek).unwrap();
