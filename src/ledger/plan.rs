@@ -240,6 +240,15 @@ impl Plan {
         salts.as_chunks::<16>()
     }
 
+    /// The columns of the row that was taken whose value and salt are gone, by number.
+    pub fn erased(&self) -> Vec<u16> {
+        let (salts, _) = self.salts();
+        let secrets = self.fields.iter().filter(|field| field.redactable);
+        let gone =
+            secrets.zip(salts).filter(|(field, salt)| self.nulls.get(field.at) == Some(&true) && **salt == [0; 16]);
+        gone.map(|(field, _)| field.number).collect()
+    }
+
     fn write(&mut self) {
         self.writer.begin(&self.ledger.id);
         let (number, place) = (self.ledger.number, self.place);

@@ -76,8 +76,9 @@ fn erase(ledger: Ledger, tx: i64, row: i32, names: &[String], reason: String) ->
     // SAFETY: makes the commitments visible to the reading below.
     unsafe { pg_sys::CommandCounterIncrement() };
     update(ledger, tx, row, &chosen);
-    // A trigger of the owner's may have had a hand in it.
-    if read(ledger, tx, row)?.leaf != before.leaf {
+    // A trigger of the owner's may have had a hand in it: in the row, or in whether anything was done at all.
+    let after = read(ledger, tx, row)?;
+    if after.leaf != before.leaf || chosen.iter().any(|(_, column)| !after.erased.contains(&column.number)) {
         return Err(Reason::LedgerErasureIncomplete { table: table() });
     }
     let columns = chosen.iter().map(|(_, column)| column.number).collect();

@@ -15,6 +15,8 @@ pub struct Stored {
     pub number: i32,
     /// Its leaf hash.
     pub leaf: Hash,
+    /// Columns whose value is gone with its salt, by number.
+    pub erased: Vec<u16>,
     /// Its bytes, where they were asked for.
     pub bytes: Vec<u8>,
 }
@@ -50,9 +52,15 @@ fn read_all(ledger: Ledger, tx: i64, with_bytes: bool) -> Vec<Stored> {
             let mut reader = Reader::new(heap, ledger, &columns);
             for mut place in places {
                 let read = reader.read(&mut place, pg_sys::GetActiveSnapshot(), |place, plan| {
+                    let erased = plan.erased();
                     let bytes = plan.bytes().unwrap_or_else(|what| fault::unhashable(member, &what));
                     let leaf = leaf_hash(bytes);
-                    Stored { number: place.row, leaf, bytes: if with_bytes { bytes.to_vec() } else { Vec::new() } }
+                    Stored {
+                        number: place.row,
+                        leaf,
+                        erased,
+                        bytes: if with_bytes { bytes.to_vec() } else { Vec::new() },
+                    }
                 });
                 found.extend(read);
             }
