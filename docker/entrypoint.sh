@@ -25,6 +25,8 @@ make_cluster() {
     cat >>"$PGDATA/postgresql.conf" <<CONF
 listen_addresses = '*'
 shared_preload_libraries = 'kakunin'
+# A volume of its own: the key that opens the signing keys, and the last checkpoints, are not to be where the data is.
+kakunin.key_directory = '/var/lib/postgresql/keys'
 log_parameter_max_length = 0
 CONF
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
