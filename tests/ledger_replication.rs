@@ -234,4 +234,5 @@ fn rows_that_are_not_those_of_their_entry_stop_the_subscription() {
 }
 
 const PUBLICATION: &str = "create publication ledgers for table app.note, keeper.bare, keeper.event, keeper.person,
-    kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry, kakunin.ledger_redaction";
+    kakunin.ledger, kakunin.ledger_column, kakunin.ledger_entry, kakunin.ledger_redaction,
+    kakunin.log, kakunin.log_range, kakunin.log_tile, kakunin.checkpoint, kakunin.signing_key";
