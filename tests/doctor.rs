@@ -323,8 +323,9 @@ fn a_server_without_the_library_is_named_and_keeps_its_other_libraries() {
     let wanted = expected(&[("high", "not_preloaded", "shared_preload_libraries")]);
     checks.equal("found", rows(&cluster), wanted.clone());
     // Without the library the settings are whatever a session writes.
-    let mut session = cluster.superuser();
     for value in ["banana", ""] {
+        // A session of its own: doctor() loads the library, which then defines the settings.
+        let mut session = cluster.superuser();
         run(
             &mut session,
             &format!("set kakunin.trust_serial_header = '{value}'; set kakunin.trusted_gateways = 'gate'"),
