@@ -32,6 +32,10 @@ pub fn lock(relation: pg_sys::Oid) -> Result<Table, Reason> {
             "ledger_not_owner: Only its owner makes a ledger of a table."
         );
     }
+    // By number: until then it can be given another name, and its name to another table. Then its partitions.
+    // SAFETY: the lock is kept until this transaction ends.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) };
+    let name = fault::table_name(relation);
     super::super::run(&format!("lock table {name} in access exclusive mode"));
     if store::ledger_by_relation(relation).is_some() {
         return Err(Reason::LedgerAttached { table: name });
