@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// What a run of `psql` printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl PsqlSession {
 
     /// Runs one statement; nothing when the connection is lost.
     pub fn try_run(&mut self, statement: &str) -> Option<Reply> {
-        writeln!(self.stdin, "{statement};\n\\echo {MARK} :SQLSTATE :LAST_ERROR_MESSAGE").ok()?;
+        writeln!(self.stdin, "{statement};\n\\warn {MARK}\n\\echo {MARK} :SQLSTATE :LAST_ERROR_MESSAGE").ok()?;
         self.stdin.flush().ok()?;
         let mut rows = String::new();
         loop {
@@ -138,11 +139,27 @@ impl PsqlSession {
                 continue;
             };
             let (sqlstate, message) = end.trim_start().split_once(' ').unwrap_or((end.trim(), ""));
+            self.await_errors();
             // An empty statement leaves the state as it was; psql starts without one.
             let sqlstate = if sqlstate.starts_with(':') { "00000" } else { sqlstate };
             // The message is that of the latest error, however long ago.
             let message = if sqlstate == "00000" { "" } else { message };
             return Some(Reply { rows, sqlstate: sqlstate.to_owned(), message: message.to_owned() });
+        }
+    }
+
+    /// Standard error is read beside standard output: waits for its part of the answer.
+    fn await_errors(&self) {
+        let (mark, ended) = (format!("{MARK}\n"), Instant::now() + DEADLINE);
+        loop {
+            let mut errors = self.errors.lock().expect("appending does not panic");
+            if let Some(at) = errors.find(&mark) {
+                errors.replace_range(at..at + mark.len(), "");
+                return;
+            }
+            drop(errors);
+            assert!(Instant::now() < ended, "standard error did not end within {} s", DEADLINE.as_secs());
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
