@@ -1,20 +1,4 @@
--- Triggers and comments of the log.
-
--- It only grows, whoever asks. A restore inserts, which is allowed.
-do $$
-declare
-    own text;
-begin
-    foreach own in array array['log', 'log_range', 'log_tile', 'checkpoint'] loop
-        execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I
-                            for each row execute function kakunin.ledger_refuse()', own);
-        execute pg_catalog.format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
-                            for each statement execute function kakunin.ledger_refuse()', own);
-        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse', own);
-        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
-    end loop;
-end
-$$;
+-- Comments of the log.
 
 comment on function kakunin.name_log(text) is
     'Names the log of this database before its first checkpoint, and again after an epoch has begun; returns the key that verifies it';

@@ -12,27 +12,6 @@ create function kakunin._entries_restored() returns trigger
     language c as 'MODULE_PATHNAME', 'kakunin_entries_restored';
 comment on function kakunin._entries_restored() is 'Trigger of our own tables: forgets what is remembered of them';
 
--- Our own tables only grow, too. A restore may fill them; it fires the first of these.
-do $$
-declare
-    own text;
-begin
-    foreach own in array array['ledger', 'ledger_column', 'ledger_entry'] loop
-        execute pg_catalog.format('create trigger entries_restored after insert on kakunin.%I
-                            for each row execute function kakunin._entries_restored()', own);
-        execute pg_catalog.format('alter table kakunin.%I enable always trigger entries_restored', own);
-    end loop;
-    foreach own in array array['ledger', 'ledger_column', 'ledger_entry', 'ledger_redaction'] loop
-        execute pg_catalog.format('create trigger ledger_refuse before update or delete on kakunin.%I
-                            for each row execute function kakunin.ledger_refuse()', own);
-        execute pg_catalog.format('create trigger ledger_refuse_statement before update or delete or truncate on kakunin.%I
-                            for each statement execute function kakunin.ledger_refuse()', own);
-        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse', own);
-        execute pg_catalog.format('alter table kakunin.%I enable always trigger ledger_refuse_statement', own);
-    end loop;
-end
-$$;
-
 -- The same function as ledger_row(), but volatile, so that ADD COLUMN calls it for each row that there is.
 create function kakunin._number_row() returns integer
     language c volatile parallel unsafe as 'MODULE_PATHNAME', 'ledger_row_wrapper';

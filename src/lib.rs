@@ -117,6 +117,7 @@ extension_sql_file!(
         checkpoint::proofs::consistency_proof
     ]
 );
+extension_sql_file!("../sql/own_tables.sql", name = "own_tables", requires = ["ledger_face", "checkpoint"]);
 extension_sql_file!("../sql/audit.sql", name = "audit", requires = ["ledger_face"]);
 extension_sql_file!(
     "../sql/ledger_doctor.sql",

@@ -112,22 +112,13 @@ fn add_and_verify(rows: u64, seed: u64) {
     checks.equal("faults of l", faults(&mut superuser, "l"), String::new());
     let count = ask(&mut superuser, "select (select count(*) from l), (select count(*) from p)");
     checks.equal("rows", count, format!("{}|{}", l.into_inner(), p.into_inner()));
-    if rows <= 100_000 {
-        let strange = cluster.ledger("p");
-        checks.holds("by the stranger's account", strange.ends_with(" rows"), strange);
-    }
+    let strange = cluster.ledger("p");
+    checks.holds("by the stranger's account", strange.ends_with(" rows"), strange);
 }
 
 #[test]
 fn a_hundred_thousand_random_rows_from_many_sessions_show_no_fault() {
     add_and_verify(100_000, SEED);
-}
-
-#[test]
-#[ignore = "takes minutes: cargo test -p kakunin-tests --test ledger_load -- --ignored, with KAKUNIN_SEED for other rows"]
-fn a_million_random_rows_from_many_sessions_show_no_fault() {
-    let chosen = std::env::var("KAKUNIN_SEED").ok().and_then(|seed| seed.parse().ok());
-    add_and_verify(1_000_000, chosen.unwrap_or(SEED));
 }
 
 #[test]

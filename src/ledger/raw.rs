@@ -111,6 +111,30 @@ pub fn inheritors(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     }
 }
 
+/// Visits the rows of a table as they lie, until `visit` says false. A query would be answered with the rows that row-level
+/// security shows, and planning it would run functions of the table's owner.
+///
+/// # Safety
+/// The table is open and the snapshot registered or active. A row lives until the next is visited.
+pub unsafe fn each_row(
+    heap: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    visit: &mut dyn FnMut(pg_sys::HeapTuple) -> bool,
+) {
+    // SAFETY: by the caller's promise; only heap tables are attached.
+    unsafe {
+        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() || !visit(tuple) {
+                break;
+            }
+            pg_sys::check_for_interrupts!();
+        }
+        pg_sys::table_endscan(scan);
+    }
+}
+
 /// Memory for what one row needs, emptied after each.
 pub struct RowMemory(pg_sys::MemoryContext);
 

@@ -1,7 +1,7 @@
 //! The stored rows of one entry: for proofs, and to check it alone.
 
 use super::plan::{Place, PlaceFinder, Plan};
-use super::raw::RowMemory;
+use super::raw::{self, RowMemory};
 use super::store::{self, Ledger};
 use super::{fault, members, owner};
 use crate::error;
@@ -101,19 +101,13 @@ pub unsafe fn scan(
     // SAFETY: the table is open during the scan; each row is looked at before the next is fetched.
     unsafe {
         let heap = pg_sys::table_open(member, pg_sys::AccessShareLock as i32);
-        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
         let finder = PlaceFinder::of((*heap).rd_att);
-        loop {
-            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
-            if tuple.is_null() {
-                break;
-            }
-            pg_sys::check_for_interrupts!();
+        raw::each_row(heap, snapshot, &mut |tuple| {
             if let Some(place) = finder.as_ref().and_then(|finder| finder.place(tuple, (*heap).rd_att)) {
                 visit(place, (*tuple).t_self);
             }
-        }
-        pg_sys::table_endscan(scan);
+            true
+        });
         pg_sys::table_close(heap, pg_sys::AccessShareLock as i32);
     }
 }

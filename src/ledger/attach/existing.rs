@@ -1,7 +1,7 @@
 //! The rows that a table has when it becomes a ledger.
 
 use super::super::plan::{PlaceFinder, Plan};
-use super::super::raw::RowMemory;
+use super::super::raw::{self, RowMemory};
 use super::super::store::Ledger;
 use super::super::{fault, pending};
 use super::suitable::Table;
@@ -26,21 +26,23 @@ fn in_order(table: &Table) -> Vec<pg_sys::Oid> {
     firsts.into_iter().map(|(_, leaf)| leaf).collect()
 }
 
-/// The number of the first row, read as it lies: a query would be answered with the rows that row-level security shows.
+/// The number of the first row.
 fn first_row(relation: pg_sys::Oid) -> Option<i32> {
-    // SAFETY: the table is locked by this transaction; the row is looked at before the scan ends.
+    let mut row = None;
+    // SAFETY: the table is locked by this transaction; the row is looked at while it is visited.
     unsafe {
         let heap = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
-        let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
-        let finder = if tuple.is_null() { None } else { PlaceFinder::of((*heap).rd_att) };
-        let row = finder.and_then(|finder| finder.place(tuple, (*heap).rd_att)).map(|place| place.row);
-        pg_sys::table_endscan(scan);
+        let finder = PlaceFinder::of((*heap).rd_att);
+        raw::each_row(heap, snapshot, &mut |tuple| {
+            let place = finder.as_ref().and_then(|finder| finder.place(tuple, (*heap).rd_att));
+            row = place.map(|place| place.row);
+            false
+        });
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(heap, pg_sys::NoLock as i32);
-        row
     }
+    row
 }
 
 fn take_one(relation: pg_sys::Oid, ledger: Ledger, columns: &[Column]) -> Result<u64, Reason> {
@@ -51,23 +53,17 @@ fn take_one(relation: pg_sys::Oid, ledger: Ledger, columns: &[Column]) -> Result
         let heap = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
         let mut plan = Plan::new(heap, ledger, columns)?;
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
         let memory = RowMemory::new();
         let depth = pg_sys::GetCurrentTransactionNestLevel();
-        loop {
-            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
-            if tuple.is_null() {
-                break;
-            }
-            pg_sys::check_for_interrupts!();
+        raw::each_row(heap, snapshot, &mut |tuple| {
             let Some(place) = plan.take(tuple, (*heap).rd_att) else {
                 fault::broken("a row has no place in its ledger")
             };
             let leaf = memory.act(|| plan.leaf()).unwrap_or_else(|what| fault::unhashable(relation, &what));
             pending::with(|pending| pending.chain(ledger).add(place.row, leaf, depth));
             count += 1;
-        }
-        pg_sys::table_endscan(scan);
+            true
+        });
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(heap, pg_sys::NoLock as i32);
     }

@@ -1,7 +1,7 @@
 //! The rows of a ledger against its entries: both are sorted by transaction and compared side by side.
 
 use super::super::plan::Plan;
-use super::super::raw::RowMemory;
+use super::super::raw::{self, RowMemory};
 use super::super::sort::{Sorted, Sorter};
 use super::super::store::Ledger;
 use super::super::{fault, pending};
@@ -78,23 +78,17 @@ impl Rows {
                 }
             };
             let own = pending::with(|pending| pending.known_tx());
-            let scan = pg_sys::table_beginscan_strat(heap, snapshot, 0, std::ptr::null_mut(), true, false);
             let memory = RowMemory::new();
-            loop {
-                let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
-                if tuple.is_null() {
-                    break;
-                }
-                pg_sys::check_for_interrupts!();
+            raw::each_row(heap, snapshot, &mut |tuple| {
                 let Some(place) = plan.take(tuple, (*heap).rd_att) else {
                     let detail =
                         format!("a row of {} has no ledger_tx and ledger_row", fault::table_name(plan.relation));
                     self.fault(None, FaultKind::Extra, detail, faults);
-                    continue;
+                    return true;
                 };
                 // What this transaction has added has no entry yet.
                 if place.tx < self.from || Some(place.tx) == own {
-                    continue;
+                    return true;
                 }
                 match memory.act(|| plan.leaf()) {
                     Ok(leaf) => {
@@ -107,8 +101,8 @@ impl Rows {
                         self.fault(None, FaultKind::Malformed, detail, faults);
                     }
                 }
-            }
-            pg_sys::table_endscan(scan);
+                true
+            });
         }
     }
 
